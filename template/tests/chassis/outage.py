@@ -1,0 +1,92 @@
+"""A database that a test can take away: a proxy in front of a server, a lock on SQLite's file."""
+
+import os
+import socket
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+DEFAULT_PORTS = {"postgresql": 5432, "postgres": 5432, "mysql": 3306, "mariadb": 3306}
+
+
+class Outage(Protocol):
+    """`url` is where the database seems to be, away at first."""
+
+    url: str
+
+    def end(self) -> None: ...
+
+
+@contextmanager
+def outage(folder: Path) -> Iterator[Outage]:
+    """The database of this test run (SQLite: a copy of it), which is away until the outage ends."""
+    url = os.environ["DATABASE_URL"]
+    made = Lock(url, folder / "copy.db") if url.startswith("sqlite") else Proxy(url)
+    try:
+        yield made
+    finally:
+        made.begin() if isinstance(made, Proxy) else made.end()
+
+
+class Lock:
+    """Another process that keeps SQLite's file to itself."""
+
+    def __init__(self, url: str, copy: Path) -> None:
+        self.url = f"sqlite:///{copy}"
+        self.connection = sqlite3.connect(copy, isolation_level=None)
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as original:
+            original.backup(self.connection)
+        self.connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self.connection.execute("BEGIN EXCLUSIVE")
+
+    def end(self) -> None:
+        self.connection.close()
+
+
+class Proxy:
+    """Passes bytes on while there is no outage; during one nobody listens and every connection is cut."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self.target = (parts.hostname or "127.0.0.1", parts.port or DEFAULT_PORTS[parts.scheme.partition("+")[0]])
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            self.port = taken.getsockname()[1]
+        login, at, _ = parts.netloc.rpartition("@")
+        self.url = parts._replace(netloc=f"{login}{at}127.0.0.1:{self.port}").geturl()
+        self.listener: socket.socket | None = None
+        self.open: list[socket.socket] = []
+
+    def end(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", self.port))
+        threading.Thread(target=self.accept, args=(self.listener,), daemon=True).start()
+
+    def begin(self) -> None:
+        for one in [self.listener, *self.open]:
+            if one is not None:
+                with suppress(OSError):
+                    # Closing alone does not wake the thread that waits in `accept` or `recv`.
+                    one.shutdown(socket.SHUT_RDWR)
+                one.close()
+        self.listener, self.open = None, []
+
+    def accept(self, listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = listener.accept()
+                far = socket.create_connection(self.target)
+                self.open += [near, far]
+                threading.Thread(target=pump, args=(near, far), daemon=True).start()
+                threading.Thread(target=pump, args=(far, near), daemon=True).start()
+
+
+def pump(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(1 << 16):
+            target.sendall(data)
+    with suppress(OSError):
+        target.shutdown(socket.SHUT_RDWR)

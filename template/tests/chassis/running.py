@@ -1,0 +1,144 @@
+"""The service as a real process, which a test configures, speaks to over HTTP and stops."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx2
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.chassis import about, server, settings
+from app.chassis.parts import PARTS
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 30.0
+KEY = "q7Zr2xV9mK4tB8nW1cY6sD3fH5jL0pGa"
+# What a developer's own shell has set must not decide what these tests see; the service's own variables stay.
+CHASSIS = (settings, server, *PARTS)
+OURS = {name.upper() for module in CHASSIS if hasattr(module, "Settings") for name in module.Settings.model_fields}
+PRODUCTION = {
+    "ENVIRONMENT": "production",
+    "SECRET_KEY": KEY,
+    "ALLOWED_HOSTS": "127.0.0.1,api.example.com,.inside.example.com",
+    "HOST": "127.0.0.1",
+    "SERVICE_VERSION": "7.6.5",
+}
+
+Answer = TypeVar("Answer")
+
+
+def eventually(look: Callable[[], Answer], seconds: float = PATIENCE) -> Answer:
+    """What `look` returns as soon as it is true, asked again and again for that long."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = look()
+        if found or time.monotonic() > deadline:
+            assert found, f"not within {seconds} s"
+            return found
+        time.sleep(0.01)
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+def migrate(url: str) -> None:
+    """As `make migrate` does it."""
+    command = {"fastapi": ["-m", "app.chassis.migrate"], "django": ["manage.py", "migrate"]}[about.FRAMEWORK]
+    env = os.environ | {"DATABASE_URL": url}
+    subprocess.run([sys.executable, *command], cwd=ROOT, env=env, check=True, capture_output=True)
+
+
+class Service:
+    """One process of `python -m tests.chassis.probe`; `env` adds to, or with None takes from, a production set-up."""
+
+    def __init__(self, folder: Path, *, dotenv: str = "", **env: str | None) -> None:
+        (folder / ".env").write_text(dotenv)
+        given = {"PORT": str(free_port())} | PRODUCTION | env
+        kept = {name: value for name, value in os.environ.items() if name not in OURS - {"DATABASE_URL"}}
+        self.env = {name: value for name, value in (kept | given).items() if value is not None}
+        self.folder, self.stdout, self.stderr = folder, folder / "stdout", folder / "stderr"
+        self.port = int(self.env["PORT"])
+        self.http = httpx2.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=PATIENCE, trust_env=False)
+        management = self.env.get("MANAGEMENT_PORT", self.env["PORT"])
+        self.management = httpx2.Client(base_url=f"http://127.0.0.1:{management}", timeout=PATIENCE, trust_env=False)
+        with self.stdout.open("wb") as out, self.stderr.open("wb") as err:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.chassis.probe"],
+                cwd=folder,
+                env={**self.env, "PYTHONPATH": str(ROOT)},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+
+    # -- its life
+
+    def ready(self) -> "Service":
+        """Wait until it takes requests; a process that ended instead shows why."""
+        eventually(lambda: self.probe("/readyz") == 200)
+        return self
+
+    def alive(self) -> "Service":
+        """Wait until it has looked at its parts; ready or not."""
+        eventually(lambda: self.probe("/livez") == 200 and "checks" in self.management.get("/readyz").json())
+        return self
+
+    def probe(self, path: str) -> int:
+        """The status of /livez or /readyz; 0 while nobody listens."""
+        assert self.process.poll() is None, self.output()
+        try:
+            return self.management.get(path).status_code
+        except httpx2.TransportError:
+            return 0
+
+    def terminate(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+
+    def exit_status(self, seconds: float = PATIENCE) -> int:
+        return self.process.wait(seconds)
+
+    def stop(self) -> None:
+        self.http.close()
+        self.management.close()
+        with suppress(ProcessLookupError):
+            # The session, because a killed server leaves its worker behind.
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(PATIENCE)
+
+    # -- what it says
+
+    def output(self) -> str:
+        return self.stdout.read_text(errors="replace") + self.stderr.read_text(errors="replace")
+
+    def lines(self, **fields: Any) -> list[dict[str, Any]]:
+        """The JSON log lines so far that have these fields."""
+        complete = self.stdout.read_bytes().rpartition(b"\n")[0]
+        lines = [json.loads(line) for line in complete.splitlines()]
+        return [line for line in lines if fields.items() <= line.items()]
+
+    def line(self, **fields: Any) -> dict[str, Any]:
+        """The one log line with these fields, when it is written."""
+        (only,) = eventually(lambda: self.lines(**fields))
+        return only
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of what /metrics says of this sample, over all the labels that are not given."""
+        return sum(value for found, value in self.samples(name) if labels.items() <= found.items())
+
+    def samples(self, name: str) -> Iterator[tuple[dict[str, str], float]]:
+        for family in text_string_to_metric_families(self.management.get("/metrics").text):
+            for sample in family.samples:
+                if sample.name == name:
+                    yield sample.labels, sample.value

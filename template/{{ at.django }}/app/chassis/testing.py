@@ -1,0 +1,19 @@
+"""The pytest plugin of this service: a database of its own for every run, and the fixtures `client` and `queries`."""
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests() -> Generator[None]:
+    """Before pytest-django imports app/settings.py: no test may meet the development database, or `.env`."""
+    os.environ["ENVIRONMENT"] = "test"
+    os.environ["DJANGO_SETTINGS_MODULE"] = "app.settings"
+    return (yield)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Later than pytest-django: these replace its fixtures of the same names.
+    config.pluginmanager.import_plugin("app.chassis.fixtures")

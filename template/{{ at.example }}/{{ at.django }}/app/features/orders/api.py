@@ -1,0 +1,47 @@
+"""Orders over HTTP."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Router
+
+from app.features.orders import models, schemas, service
+from app.features.orders.rules import Status
+
+PATH = "/v1/orders"
+router = Router(tags=["orders"])
+
+LOCATION = {"Location": {"description": "Where the order is.", "schema": {"type": "string"}}}
+LINK = {"Link": {"description": 'The next page, as `rel="next"`.', "schema": {"type": "string"}}}
+
+
+@router.post("", response={201: schemas.Order}, openapi_extra={"responses": {201: {"headers": LOCATION}}})
+def place_order(request: HttpRequest, order: schemas.NewOrder, response: HttpResponse) -> models.Order:
+    placed = service.place_order(currency=order.currency, lines=order.lines, now=datetime.now(UTC))
+    response["Location"] = f"{PATH}/{placed.id}"
+    return placed
+
+
+@router.get("", response=schemas.Page, openapi_extra={"responses": {200: {"headers": LINK}}})
+def list_orders(
+    request: HttpRequest,
+    response: HttpResponse,
+    limit: schemas.Limit = 20,
+    cursor: schemas.Cursor | None = None,
+    status: Status | None = None,
+) -> service.Page:
+    page = service.list_orders(limit=limit, after=cursor, status=status)
+    if page.next_cursor:
+        response["Link"] = schemas.next_link(PATH, limit=limit, cursor=page.next_cursor, status=status)
+    return page
+
+
+@router.get("/{order_id}", response={200: schemas.Order, 404: None})
+def get_order(request: HttpRequest, order_id: UUID) -> models.Order:
+    return service.get_order(order_id=order_id)
+
+
+@router.post("/{order_id}/cancellation", response={200: schemas.Order, 404: None, 409: None})
+def cancel_order(request: HttpRequest, order_id: UUID) -> models.Order:
+    return service.cancel_order(order_id=order_id)

@@ -1,0 +1,75 @@
+"""What can be done with orders, each in a transaction of its own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+from django.db import transaction
+from django.db.models import QuerySet
+from uuid_utils.compat import uuid7
+
+from app.chassis.errors import NotFound
+from app.features.orders import rules
+from app.features.orders.models import Order, OrderLine
+from app.features.orders.rules import Status
+from app.features.orders.schemas import NewLine, encode_cursor
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    items: Sequence[Order]
+    next_cursor: str | None
+
+
+@transaction.atomic
+def place_order(*, currency: str, lines: Sequence[NewLine], now: datetime) -> Order:
+    order = Order.objects.create(
+        id=uuid7(), status=Status.PLACED, currency=currency, total=rules.total(lines), created_at=now
+    )
+    OrderLine.objects.bulk_create(
+        OrderLine(order=order, position=position, **line.model_dump()) for position, line in enumerate(lines)
+    )
+    log.info("order.placed", order_id=str(order.id), total=order.total)
+    return order
+
+
+def get_order(*, order_id: UUID) -> Order:
+    return _one(_with_lines(), order_id)
+
+
+def list_orders(*, limit: int, after: UUID | None, status: Status | None) -> Page:
+    """Newest first: the order that comes after the cursor is found by its key, however long the list is."""
+    query = _with_lines().order_by("-id")
+    if after is not None:
+        query = query.filter(id__lt=after)
+    if status is not None:
+        query = query.filter(status=status)
+    found = list(query[: limit + 1])
+    items = found[:limit]
+    return Page(items, encode_cursor(items[-1].id) if len(found) > limit else None)
+
+
+@transaction.atomic
+def cancel_order(*, order_id: UUID) -> Order:
+    """Two cancellations at once: the second waits for the first and finds it done. Raises Conflict."""
+    order = _one(_with_lines().select_for_update(), order_id)
+    order.status = rules.cancelled(Status(order.status))
+    order.save(update_fields=["status"])
+    log.info("order.cancelled", order_id=str(order.id))
+    return order
+
+
+def _with_lines() -> QuerySet[Order]:
+    """Two statements for any number of orders."""
+    return Order.objects.prefetch_related("order_lines")
+
+
+def _one(query: QuerySet[Order], order_id: UUID) -> Order:
+    order = query.filter(id=order_id).first()
+    if order is None:
+        raise NotFound("order", order_id)
+    return order

@@ -1,0 +1,51 @@
+"""Orders over HTTP."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Response
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.chassis.database import session
+from app.chassis.openapi import problems
+from app.features.orders import models, schemas, service
+from app.features.orders.rules import Status
+
+PATH = "/v1/orders"
+router = APIRouter(prefix=PATH, tags=["orders"])
+
+Session = Annotated[AsyncSession, Depends(session, scope="function")]
+LOCATION = {"Location": {"description": "Where the order is.", "schema": {"type": "string"}}}
+LINK = {"Link": {"description": 'The next page, as `rel="next"`.', "schema": {"type": "string"}}}
+
+
+@router.post("", status_code=201, response_model=schemas.Order, responses={201: {"headers": LOCATION}})
+async def place_order(database: Session, order: schemas.NewOrder, response: Response) -> models.Order:
+    placed = await service.place_order(database, currency=order.currency, lines=order.lines, now=datetime.now(UTC))
+    response.headers["Location"] = f"{PATH}/{placed.id}"
+    return placed
+
+
+@router.get("", response_model=schemas.Page, responses={200: {"headers": LINK}})
+async def list_orders(
+    database: Session,
+    response: Response,
+    limit: Annotated[schemas.Limit, Query()] = 20,
+    cursor: Annotated[schemas.Cursor | None, Query()] = None,
+    status: Status | None = None,
+) -> service.Page:
+    page = await service.list_orders(database, limit=limit, after=cursor, status=status)
+    if page.next_cursor:
+        response.headers["Link"] = schemas.next_link(PATH, limit=limit, cursor=page.next_cursor, status=status)
+    return page
+
+
+@router.get("/{order_id}", response_model=schemas.Order, responses=problems(404))
+async def get_order(database: Session, order_id: UUID) -> models.Order:
+    return await service.get_order(database, order_id=order_id)
+
+
+@router.post("/{order_id}/cancellation", response_model=schemas.Order, responses=problems(404, 409))
+async def cancel_order(database: Session, order_id: UUID) -> models.Order:
+    return await service.cancel_order(database, order_id=order_id)

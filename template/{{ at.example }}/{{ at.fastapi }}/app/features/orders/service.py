@@ -1,0 +1,78 @@
+"""What can be done with orders, each in the caller's transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Select, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import selectinload
+from uuid_utils.compat import uuid7
+
+from app.chassis.errors import NotFound
+from app.features.orders import rules
+from app.features.orders.models import Order, OrderLine
+from app.features.orders.rules import Status
+from app.features.orders.schemas import NewLine, encode_cursor
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    items: Sequence[Order]
+    next_cursor: str | None
+
+
+async def place_order(session: AsyncSession, *, currency: str, lines: Sequence[NewLine], now: datetime) -> Order:
+    order = Order(
+        id=uuid7(),
+        status=Status.PLACED,
+        currency=currency,
+        total=rules.total(lines),
+        created_at=now,
+        lines=[OrderLine(position=position, **line.model_dump()) for position, line in enumerate(lines)],
+    )
+    session.add(order)
+    await session.flush()
+    log.info("order.placed", order_id=str(order.id), total=order.total)
+    return order
+
+
+async def get_order(session: AsyncSession, *, order_id: UUID) -> Order:
+    return await _one(session, _with_lines().where(Order.id == order_id), order_id)
+
+
+async def list_orders(session: AsyncSession, *, limit: int, after: UUID | None, status: Status | None) -> Page:
+    """Newest first: the order that comes after the cursor is found by its key, however long the list is."""
+    query = _with_lines().order_by(Order.id.desc()).limit(limit + 1)
+    if after is not None:
+        query = query.where(Order.id < after)
+    if status is not None:
+        query = query.where(Order.status == status)
+    found = (await session.scalars(query)).all()
+    items = found[:limit]
+    return Page(items, encode_cursor(items[-1].id) if len(found) > limit else None)
+
+
+async def cancel_order(session: AsyncSession, *, order_id: UUID) -> Order:
+    """Two cancellations at once: the second waits for the first and finds it done. Raises Conflict."""
+    order = await _one(session, _with_lines().where(Order.id == order_id).with_for_update(), order_id)
+    order.status = rules.cancelled(order.status)
+    await session.flush()
+    log.info("order.cancelled", order_id=str(order.id))
+    return order
+
+
+def _with_lines() -> Select[Order]:
+    """Two statements for any number of orders."""
+    return select(Order).options(selectinload(Order.lines))
+
+
+async def _one(session: AsyncSession, query: Select[Order], order_id: UUID) -> Order:
+    order = await session.scalar(query)
+    if order is None:
+        raise NotFound("order", order_id)
+    return order

@@ -1,0 +1,72 @@
+"""Migrations: applied once however many replicas start, true to the models, and waited for."""
+
+import multiprocessing
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from app.chassis import about, local_server, migrate, revisions, settings
+
+REPLICAS = 4
+REVISIONS = revisions.known()
+
+
+@pytest.fixture
+def empty() -> Iterator[str]:
+    """The URL of a database that nobody has migrated."""
+    with local_server.test_database(f"test_{about.NAME.replace('-', '_')}_{os.getpid()}_empty") as url:
+        yield url
+
+
+def migrate_at_once(url: str) -> list[int | None]:
+    """The exit statuses of all replicas, each a process of its own, forked from one that has imported everything."""
+    forks = multiprocessing.get_context("forkserver")
+    forks.set_forkserver_preload(["app.chassis.migrate"])
+    replicas = [forks.Process(target=replica, args=(url,)) for _ in range(REPLICAS)]
+    for process in replicas:
+        process.start()
+    for process in replicas:
+        process.join(60)
+    return [process.exitcode for process in replicas]
+
+
+def replica(url: str) -> None:
+    os.environ |= {"ENVIRONMENT": "test", "DATABASE_URL": url}
+    settings.forget()
+    migrate.upgrade()
+
+
+@pytest.mark.skipif(not REVISIONS, reason="there is no migration yet")
+def test_replicas_that_migrate_at_once_do_it_once(empty: str) -> None:
+    """Without the lock the second would find the first one's tables, or half of them."""
+    assert migrate_at_once(empty) == [0] * REPLICAS
+
+
+def test_the_models_and_the_migrations_agree() -> None:
+    """When this fails: make migration m="what changed"."""
+    migrate.compare()
+
+
+# -- which migrations wait, by their files alone
+
+
+@pytest.mark.parametrize(
+    ("versions", "pending"),
+    [
+        (set(), True),
+        ({"a"}, True),
+        ({"b"}, True),
+        ({"b", "c"}, True),
+        ({"d"}, False),
+        # During a rollout the last release's replicas serve on, even one that restarts.
+        ({"e, of the next release"}, False),
+    ],
+)
+def test_what_is_pending(versions: set[str], pending: bool) -> None:
+    parents: dict[str, set[str]] = {"a": set(), "b": {"a"}, "c": {"a"}, "d": {"b", "c"}}
+    assert revisions.pending(versions, parents) is pending
+
+
+def test_without_migrations_none_is_pending() -> None:
+    assert revisions.pending(set(), {}) is False
