@@ -1,0 +1,124 @@
+"""The questions of copier.yml, and the sets of answers that the tests build."""
+
+from functools import cache
+from itertools import combinations, product
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Template
+
+ROOT = Path(__file__).parents[1]
+
+Pair = frozenset[tuple[str, Any]]
+
+
+def _include(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> dict[str, Any]:
+    path = ROOT / str(loader.construct_scalar(node))
+    return yaml.safe_load(path.read_text()) if path.exists() else {}
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads copier.yml with its `!include` lines."""
+
+
+_Loader.add_constructor("!include", _include)
+
+
+@cache
+def config() -> dict[str, Any]:
+    """Every section of copier.yml, put together."""
+    merged: dict[str, Any] = {}
+    for section in yaml.load_all((ROOT / "copier.yml").read_text(), Loader=_Loader):
+        merged |= section or {}
+    return merged
+
+
+def questions() -> dict[str, dict[str, Any]]:
+    """Questions a user can answer, by name."""
+    return {name: details for name, details in config().items() if not name.startswith("_") and details.get("when") is not False}
+
+
+def values(question: dict[str, Any]) -> list[Any]:
+    """Every answer of a question that offers a choice; none for free text."""
+    if question["type"] == "bool":
+        return [True, False]
+    choices = question.get("choices", [])
+    listed = choices.values() if isinstance(choices, dict) else choices
+    return [choice["value"] if isinstance(choice, dict) else choice for choice in listed]
+
+
+def choices() -> dict[str, list[Any]]:
+    return {name: found for name, question in questions().items() if (found := values(question))}
+
+
+def defaults() -> dict[str, Any]:
+    """The answers of `--defaults` to the questions that offer a choice."""
+    return {name: _default(question) for name, question in questions().items() if values(question)}
+
+
+def _default(question: dict[str, Any]) -> Any:
+    """A capability's is an expression of the preset, and `--defaults` takes the default preset."""
+    if question["type"] != "bool":
+        return question["default"]
+    return yaml.safe_load(Template(question["default"], autoescape=True).render(preset=config()["preset"]["default"]))
+
+
+def one_at_a_time() -> list[dict[str, Any]]:
+    """The defaults with one other answer, under each framework."""
+    rows = []
+    for framework in choices()["framework"]:
+        base = defaults() | {"framework": framework}
+        rows.append(base)
+        rows += [
+            base | {name: value} for name, listed in choices().items() if name != "framework" for value in listed if value != base[name]
+        ]
+    return rows
+
+
+def every_pair(rows: list[dict[str, Any]] | None = None) -> list[dict[str, Any]]:
+    """`rows` and as few more as a greedy search finds, so that any two answers to two questions meet in some row."""
+    rows = list(rows or [])
+    missing = all_pairs() - met(rows)
+    while missing:
+        row = _fill(dict(min(missing, key=sorted_pair)), missing, rows)
+        rows.append(row)
+        missing -= pairs(row)
+    return rows
+
+
+def _fill(row: dict[str, Any], missing: set[Pair], rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Answers the other questions of a row so that most missing pairs meet in it; of equals, the answer used least so far."""
+    for name, listed in choices().items():
+        if name not in row:
+            worth = {value: len(pairs(row | {name: value}) & missing) for value in listed}
+            used = {value: sum(made[name] == value for made in rows) for value in listed}
+            row[name] = max(listed, key=lambda value, worth=worth, used=used: (worth[value], -used[value]))
+    return {name: row[name] for name in choices()}
+
+
+def pairs(row: dict[str, Any]) -> set[Pair]:
+    return {frozenset(pair) for pair in combinations(((name, row[name]) for name in row if name in choices()), 2)}
+
+
+def met(rows: list[dict[str, Any]]) -> set[Pair]:
+    return set().union(*(pairs(row) for row in rows))
+
+
+def all_pairs() -> set[Pair]:
+    return {
+        frozenset(pair)
+        for (one, listed), (other, others) in combinations(choices().items(), 2)
+        for pair in product(((one, value) for value in listed), ((other, value) for value in others))
+    }
+
+
+def sorted_pair(pair: Pair) -> str:
+    return " with ".join(sorted(f"{name}={value}" for name, value in pair))
+
+
+def label(row: dict[str, Any]) -> str:
+    """What a row has that the defaults have not, for a test's name."""
+    base = defaults()
+    differing = [f"{name}={value}" for name, value in row.items() if name != "framework" and value != base.get(name)]
+    return ",".join([row.get("framework", base["framework"]), *differing])

@@ -1,0 +1,55 @@
+"""What several of the template's tests share."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import template as slipway
+from servers import Missing
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quiet_surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Neither the user's Copier settings and git configuration nor an environment that calls us reach a test."""
+    settings = tmp_path_factory.mktemp("copier") / "settings.yml"
+    settings.write_text("{}")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHONPATH", "DATABASE_URL", "ENVIRONMENT", "SECRET_KEY"):
+            patch.delenv(name, raising=False)
+        patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+        for role in ("AUTHOR", "COMMITTER"):
+            patch.setenv(f"GIT_{role}_NAME", "Test")
+            patch.setenv(f"GIT_{role}_EMAIL", "test@example.com")
+        patch.setenv("COPIER_SETTINGS_PATH", str(settings))
+        yield
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return slipway.clone(tmp_path_factory.mktemp("template") / "slipway")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """A server or an interpreter that is missing skips a test here, and fails it where CI=true."""
+    report = yield
+    if call.excinfo is not None and call.excinfo.errisinstance(Missing):
+        report.user_properties.append(("not proven", str(call.excinfo.value)))
+        if os.environ.get("CI", "").lower() not in {"true", "1"} or call.excinfo.value.optional:
+            report.outcome = "skipped"
+            report.longrepr = (str(item.path), 0, f"Skipped: {call.excinfo.value}")
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The run closes with what it did not show, and how to show it."""
+    missing: dict[str, list[str]] = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        for name, text in report.user_properties:
+            if name == "not proven":
+                missing.setdefault(text, []).append(report.nodeid)
+    if missing:
+        terminalreporter.section("not proven by this run")
+        for text, tests in missing.items():
+            terminalreporter.line(f"{len(tests)} x {text}")

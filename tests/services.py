@@ -1,0 +1,147 @@
+"""Runs rendered services: their own commands, in virtual environments that services with the same packages share."""
+
+import hashlib
+import os
+import signal
+import socket
+import subprocess
+import time
+import tomllib
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import copy2
+
+import servers
+from template import ROOT, files, git
+
+CACHE = ROOT / ".cache"
+
+
+def surroundings(service: Path, *, database: str, python: str) -> dict[str, str]:
+    """Environment variables for the service's commands.
+
+    Raises `servers.Missing` when there is no such interpreter or no server for the database.
+    """
+    found = {
+        "UV_PROJECT_ENVIRONMENT": str(CACHE / "environments" / f"{python}-{_packages(service)}"),
+        "UV_PYTHON": servers.interpreter(python),
+        "UV_PYTHON_DOWNLOADS": "never",
+        "UV_COMPILE_BYTECODE": "1",
+        "MYPY_CACHE_DIR": str(CACHE / "mypy" / f"{python}-{_packages(service)}"),
+    }
+    if url := servers.database_url(database):
+        found["DATABASE_URL"] = url
+    return os.environ | found
+
+
+def _packages(service: Path) -> str:
+    """A name for the set of packages that the service asks for."""
+    settings = tomllib.loads((service / "pyproject.toml").read_text())
+    asked = [settings["project"]["requires-python"], settings["project"]["dependencies"], settings["dependency-groups"]]
+    return hashlib.sha256(repr(asked).encode()).hexdigest()[:12]
+
+
+def passed_before(service: Path) -> bool:
+    """Whether a service with these very files passed on this machine; never where CI=true."""
+    return os.environ.get("CI", "").lower() not in {"true", "1"} and (CACHE / "passed" / _content(service)).exists()
+
+
+def passed(service: Path) -> None:
+    mark = CACHE / "passed" / _content(service)
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.touch()
+
+
+def _content(service: Path) -> str:
+    """A name for what was rendered; the answers file differs by the folder of the template alone."""
+    tracked = git(service, "ls-files").splitlines() if (service / ".git").exists() else list(files(service))
+    hashed = hashlib.sha256()
+    for path in sorted(set(tracked) - {".copier-answers.yml", "uv.lock"}):
+        hashed.update(path.encode() + b"\0" + (service / path).read_bytes() + b"\0")
+    return hashed.hexdigest()[:24]
+
+
+@contextmanager
+def shared_lock(service: Path) -> Iterator[None]:
+    """One resolution of the packages for all services that ask for the same ones, under any name."""
+    stored = CACHE / "locks" / f"{_packages(service)}.lock"
+    if stored.exists():
+        copy2(stored, service / "uv.lock")
+    yield
+    if not stored.exists() and (service / "uv.lock").exists():
+        stored.parent.mkdir(parents=True, exist_ok=True)
+        copy2(service / "uv.lock", stored)
+
+
+def make(service: Path, *targets: str, env: dict[str, str], timeout: float = 600) -> str:
+    """Runs `make` in the service and returns what it printed; a failure shows the end of that."""
+    with shared_lock(service):
+        done = subprocess.run(
+            ["make", "--no-print-directory", *targets],
+            cwd=service,
+            env=env,
+            check=False,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=timeout,
+        )
+    assert done.returncode == 0, f"make {' '.join(targets)} in {service} exited with {done.returncode}:\n{done.stdout[-9000:]}"
+    return done.stdout
+
+
+@contextmanager
+def running(service: Path, *, env: dict[str, str]) -> Iterator[str]:
+    """The service as a process, ready, on a port of its own; stopped with SIGTERM, it has to exit with 0."""
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}"
+    log = service.parent / f"{service.name}-{port}.log"
+    with shared_lock(service), log.open("wb") as output:
+        process = subprocess.Popen(
+            ["uv", "run", "python", "-m", "app"],
+            cwd=service,
+            env=env | {"PORT": str(port)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            _wait_until_ready(url, process, log)
+            yield url
+            os.killpg(process.pid, signal.SIGTERM)
+            assert process.wait(timeout=30) == 0, log.read_text()[-3000:]
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        assert process.poll() is None, f"the service stopped by itself:\n{log.read_text()[-3000:]}"
+        if status(f"{url}/readyz") == 200:
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"the service did not become ready:\n{log.read_text()[-3000:]}")
+
+
+def status(url: str) -> int:
+    """The status a GET answers with; 0 when nothing listens."""
+    try:
+        with urllib.request.urlopen(url, timeout=10) as reply:
+            return int(reply.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return 0

@@ -1,0 +1,325 @@
+"""Every release updates to the working tree: answers switched, the user's work intact, everything else as in a fresh copy."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from shutil import copytree, rmtree
+from typing import Any
+
+import answers
+import pytest
+import services
+import template as slipway
+import yaml
+
+RELEASES = [f"v{version}" for version in slipway.releases()]
+FRAMEWORKS = answers.choices()["framework"]
+# Files of the user's own, in the template's folders and beside them.
+MINE = [
+    "app/features/billing/service.py",
+    "tests/features/billing/test_service.py",
+    "migrations/versions/9999_mine.py",
+    "docs/mine.md",
+    "notes.txt",
+]
+# A later release than the working tree's: it changes what users change too.
+LATER = "v999.1.0"
+
+
+def switches() -> list[dict[str, Any]]:
+    """One answer other than the default at a time; the framework cannot change."""
+    base = answers.defaults()
+    listed = [{name: value} for name, found in answers.choices().items() if name != "framework" for value in found if value != base[name]]
+    return [*listed, {"project_name": "Billing desk"}, {"slug": "billing"}, {"description": "Bills what was ordered."}]
+
+
+def everything_switched() -> dict[str, Any]:
+    """Another answer to every question at once."""
+    base = answers.defaults()
+    kept = {"framework", "python_version"}
+    return {name: [one for one in found if one != base[name]][-1] for name, found in answers.choices().items() if name not in kept}
+
+
+def named(switch: dict[str, Any]) -> str:
+    return ",".join(f"{name}={value}" for name, value in switch.items()) or "same answers"
+
+
+def is_seed(path: str) -> bool:
+    """Whether a file is the user's from the first day on."""
+    return any(f"/{path}" == seed or (seed.endswith("/") and f"/{path}".startswith(seed)) for seed in answers.config()["_skip_if_exists"])
+
+
+def live_in(service: Path) -> None:
+    """A user's edits, wherever users have a say; applied to a fresh copy they give what an update has to arrive at."""
+    for path in [path for path in slipway.files(service) if is_seed(path) and path.endswith((".py", ".md", ".mk", "LICENSE"))]:
+        with (service / path).open("a") as file:
+            file.write("\n# mine\n")
+    for path in MINE:
+        (service / path).parent.mkdir(parents=True, exist_ok=True)
+        (service / path).write_text("# mine\n")
+    edit(service / ".gitignore", lambda text: text + "/mine/\n")
+    edit(service / "pyproject.toml", lambda text: text.replace("\ndependencies = []\n", '\ndependencies = [\n    "humanize>=4.15",\n]\n'))
+
+
+def edit(path: Path, change: Callable[[str], str]) -> None:
+    before = path.read_text()
+    path.write_text(change(before))
+    assert path.read_text() != before, f"nothing to edit in {path}"
+
+
+def recorded(service: Path) -> dict[str, Any]:
+    return yaml.safe_load((service / ".copier-answers.yml").read_text())
+
+
+def old_service(template: Path, folder: Path, version: str, given: dict[str, Any] | None = None) -> Path:
+    """A service of a release, with its user's edits, committed."""
+    slipway.render(template, folder, given, version=version)
+    slipway.start_history(folder)
+    live_in(folder)
+    slipway.save(folder, "My work")
+    return folder
+
+
+def assert_up_to_date(service: Path, template: Path, before: dict[str, bytes], *, version: str = slipway.NEXT) -> None:
+    """No conflict, no byte of the user's lost, and all the rest as a fresh copy with the same answers and edits has it."""
+    assert slipway.git(service, "ls-files", "--unmerged") == ""
+    after = slipway.files(service)
+    for path, content in after.items():
+        assert not path.endswith((".rej", ".orig")), path
+        assert not re.search(rb"^(<{7}|>{7}) ", content, re.MULTILINE), path
+    given = {name: value for name, value in recorded(service).items() if name in answers.questions()}
+    fresh_folder = slipway.render(template, service.parent / "fresh" / service.name, given, version=version)
+    planted = slipway.files(fresh_folder)
+    live_in(fresh_folder)
+    fresh = slipway.files(fresh_folder)
+    owned = {path for path in before if is_seed(path)}
+    for path in owned:
+        assert after.get(path) == before[path], f"{path} is the user's, and changed"
+    for path in sorted(fresh.keys() | after.keys()):
+        if is_seed(path) and path not in before:
+            assert path not in after or after[path] == planted[path], f"{path} was planted otherwise than a copy does"
+        elif path not in owned:
+            assert after.get(path) == fresh.get(path), f"{path} differs from a fresh copy's"
+
+
+@pytest.mark.parametrize("switch", [{}, everything_switched()], ids=named)
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("release", RELEASES)
+def test_every_release_updates(template: Path, tmp_path: Path, release: str, framework: str, switch: dict[str, Any]) -> None:
+    service = old_service(template, tmp_path / "orders", release, {"framework": framework})
+    before = slipway.files(service)
+    slipway.update(service, switch)
+    assert recorded(service)["_commit"] == slipway.NEXT
+    assert_up_to_date(service, template, before)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("switch", switches(), ids=named)
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_every_answer_can_change(template: Path, tmp_path: Path, framework: str, switch: dict[str, Any]) -> None:
+    service = old_service(template, tmp_path / "orders", RELEASES[-1], {"framework": framework})
+    before = slipway.files(service)
+    slipway.update(service, switch)
+    assert {name: recorded(service)[name] for name in switch} == switch
+    assert_up_to_date(service, template, before)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("switch", switches(), ids=named)
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_every_answer_can_change_back(template: Path, tmp_path: Path, framework: str, switch: dict[str, Any]) -> None:
+    service = old_service(template, tmp_path / "orders", RELEASES[-1], {"framework": framework} | switch)
+    before = slipway.files(service)
+    back = {name: value for name, value in answers.defaults().items() if name in switch}
+    slipway.update(service, back)
+    assert {name: recorded(service)[name] for name in back} == back
+    assert_up_to_date(service, template, before)
+
+
+@pytest.mark.parametrize(("framework", "other"), [FRAMEWORKS, FRAMEWORKS[::-1]])
+def test_a_service_keeps_its_framework(template: Path, tmp_path: Path, framework: str, other: str) -> None:
+    service = old_service(template, tmp_path / "orders", RELEASES[-1], {"framework": framework})
+    before = slipway.files(service)
+    with pytest.raises(ValueError, match=f"A service does not change its framework .this one is {framework}.: copy a new service"):
+        slipway.update(service, {"framework": other})
+    assert slipway.files(service) == before
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_deleted_example_stays_deleted(template: Path, tmp_path: Path, framework: str) -> None:
+    service = old_service(template, tmp_path / "orders", RELEASES[-1], {"framework": framework})
+    rmtree(service / "app/features/orders")
+    rmtree(service / "tests/features/orders")
+    (service / "local.mk").unlink()
+    slipway.save(service, "No orders here")
+    before = slipway.files(service)
+    slipway.update(service)
+    assert_up_to_date(service, template, before)
+    assert not (service / "app/features/orders").exists()
+    assert not (service / "tests/features/orders").exists()
+    assert not (service / "local.mk").exists()
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_an_example_switched_off_is_left_to_the_user(template: Path, tmp_path: Path, framework: str) -> None:
+    service = old_service(template, tmp_path / "orders", RELEASES[-1], {"framework": framework})
+    before = slipway.files(service)
+    slipway.update(service, {"example": False})
+    kept = {path: content for path, content in slipway.files(service).items() if path.startswith(("app/features/", "tests/features/"))}
+    assert len(kept) > 5
+    assert kept == {path: before[path] for path in kept}
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_an_example_switched_on_is_planted_beside_the_user_s_work(template: Path, tmp_path: Path, framework: str) -> None:
+    service = old_service(template, tmp_path / "orders", RELEASES[-1], {"framework": framework, "example": False})
+    (service / "app/features/orders").mkdir()
+    (service / "app/features/orders/rules.py").write_text("# mine\n")
+    slipway.save(service, "My own orders")
+    done = copier_update(service, "-d", "example=true")
+    assert done.returncode == 0, done.stderr
+    assert (service / "app/features/orders/rules.py").read_text() == "# mine\n"
+    fresh = slipway.render(template, tmp_path / "fresh", {"framework": framework})
+    for path in ("app/features/orders/api.py", "app/features/orders/service.py"):
+        assert (service / path).read_bytes() == (fresh / path).read_bytes()
+    assert list((service / "tests/features/orders").glob("test_*.py"))
+    assert "make migration m=orders" in done.stderr
+    assert {"fastapi": "app/main.py", "django": "INSTALLED_APPS"}[framework] in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("start", "switch", "example"),
+    [
+        ({}, {"preset": "minimal"}, False),
+        ({}, {"preset": "minimal", "example": True}, True),
+        ({}, {"preset": "choose"}, True),
+        ({"preset": "minimal"}, {"preset": "everything"}, True),
+        ({"preset": "minimal", "example": True}, {"preset": "standard"}, True),
+        ({"example": False}, {}, False),
+        ({"example": False}, {"database": "mysql"}, False),
+        ({"preset": "choose", "example": False}, {"ci": "none"}, False),
+    ],
+    ids=lambda value: named(value) if isinstance(value, dict) else str(value),
+)
+def test_a_new_preset_answers_anew_and_an_old_one_does_not(
+    template: Path, tmp_path: Path, start: dict[str, Any], switch: dict[str, Any], example: bool
+) -> None:
+    service = slipway.render(template, tmp_path / "orders", start)
+    slipway.start_history(service)
+    slipway.update(service, switch)
+    assert recorded(service)["example"] is example
+
+
+@pytest.fixture(scope="session")
+def later(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One release more, which adds, changes and removes next to the user's edits."""
+    folder = Path(copytree(template, tmp_path_factory.mktemp("later") / "slipway"))
+    inside = folder / "template"
+    edit(inside / "facts.yml", lambda text: text.replace("packages: [", 'packages: ["aiofiles>=25.1", ', 1))
+    edit(inside / ".gitignore", lambda text: text.replace(".venv/\n", ".venv/\n/later/\n"))
+    edit(inside / "Makefile.jinja", lambda text: text.replace("# The service's commands.", "# All of the service's commands."))
+    edit(inside / "app/chassis/__init__.py", lambda text: text + "\n# later\n")
+    for seed in ("local.mk", "AGENTS.local.md"):
+        edit(inside / seed, lambda text: text + "later\n")
+    (inside / "app/chassis/later.py").write_text('"""Came later."""\n')
+    (inside / "app/chassis/update.py").unlink()
+    return slipway.release(folder, LATER)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_what_both_sides_changed_is_merged(later: Path, tmp_path: Path, framework: str) -> None:
+    service = old_service(later, tmp_path / "orders", slipway.NEXT, {"framework": framework})
+    before = slipway.files(service)
+    slipway.update(service, version=LATER)
+    after = slipway.files(service)
+    assert "/later/" in after[".gitignore"].decode()
+    assert "/mine/" in after[".gitignore"].decode()
+    assert "app/chassis/later.py" in after
+    assert "app/chassis/update.py" not in after
+    assert "aiofiles" in after["pyproject.toml"].decode()
+    assert "humanize" in after["pyproject.toml"].decode()
+    assert after["local.mk"] == before["local.mk"]
+    assert_up_to_date(service, later, before, version=LATER)
+
+
+def copier_update(service: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "copier", "update", "--defaults", *arguments]
+    return subprocess.run(command, cwd=service, check=False, text=True, capture_output=True, stdin=subprocess.DEVNULL)
+
+
+def make_update(service: Path, arguments: str = "") -> subprocess.CompletedProcess[str]:
+    """`make update` as a user types it, with the tests' own Copier."""
+    env = os.environ | {"COPIER": f"{sys.executable} -m copier", "UV_PYTHON": sys.executable}
+    command = ["make", "--no-print-directory", "update", f"ARGS={arguments}"]
+    return subprocess.run(command, cwd=service, env=env, check=False, text=True, capture_output=True, stdin=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_make_update_says_what_changed(later: Path, tmp_path: Path, framework: str) -> None:
+    service = old_service(later, tmp_path / "orders", slipway.NEXT, {"framework": framework})
+    done = make_update(service)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{slipway.NEXT} -> {LATER}" in done.stdout
+    assert re.search(r"^ *added +app/chassis/later.py$", done.stdout, re.MULTILINE)
+    assert re.search(r"^ *removed +app/chassis/update.py$", done.stdout, re.MULTILINE)
+
+
+def test_make_update_fails_on_a_conflict(later: Path, tmp_path: Path) -> None:
+    service = old_service(later, tmp_path / "orders", slipway.NEXT)
+    edit(service / "Makefile", lambda text: text.replace("# The service's commands.", "# My commands."))
+    slipway.save(service, "An edit where the template edits too")
+    done = make_update(service)
+    assert done.returncode != 0
+    assert "Makefile: unmerged" in done.stdout
+    assert "# My commands." in (service / "Makefile").read_text()
+
+
+def test_make_update_takes_answers_and_refuses_a_dirty_tree(template: Path, tmp_path: Path) -> None:
+    service = old_service(template, tmp_path / "orders", slipway.NEXT)
+    done = make_update(service, "-d database=postgresql")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert recorded(service)["database"] == "postgresql"
+    done = make_update(service)
+    assert done.returncode != 0
+    assert "not committed" in done.stdout
+
+
+LIVE = [(framework, database) for framework in FRAMEWORKS for database in ("sqlite", "postgresql")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("framework", "database"), LIVE)
+@pytest.mark.parametrize("release", [RELEASES[0], RELEASES[-1]] if len(RELEASES) > 1 else RELEASES)
+def test_an_updated_service_works_on_its_old_database(template: Path, tmp_path: Path, release: str, framework: str, database: str) -> None:
+    given = {"framework": framework, "database": database, "slug": f"update-{os.getpid()}"}
+    service = slipway.render(template, tmp_path / "orders", given, version=release)
+    env = services.surroundings(service, database=database, python="3.11")
+    slipway.start_history(service)
+    try:
+        services.make(service, "services", "migrate", env=env)
+        with services.running(service, env=env) as url:
+            placed = request(f"{url}/v1/orders", {"currency": "EUR", "lines": [{"sku": "A-1", "quantity": 2, "unit_price": 1250}]})
+        slipway.save(service, "Locked")
+        slipway.update(service)
+        env = services.surroundings(service, database=database, python="3.11")
+        services.make(service, "migrate", env=env)
+        with services.running(service, env=env) as url:
+            assert request(f"{url}/v1/orders/{placed['id']}") == placed
+        services.make(service, "test", env=env)
+    finally:
+        # The fixture that services use for their tests drops what it finds under its name.
+        forget = "from app.chassis import local_server, about\nwith local_server.test_database(about.NAME.replace('-', '_')): pass"
+        subprocess.run(["uv", "run", "python", "-c", forget], cwd=service, env=env, check=database != "sqlite", capture_output=True)
+
+
+def request(url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    data = None if body is None else json.dumps(body).encode()
+    asked = urllib.request.Request(url, data=data, headers={"content-type": "application/json"})
+    with urllib.request.urlopen(asked, timeout=10) as reply:
+        return json.loads(reply.read())
