@@ -10,7 +10,7 @@ import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from shutil import copy2
 
@@ -104,7 +104,8 @@ def running(service: Path, *, env: dict[str, str]) -> Iterator[str]:
         process = subprocess.Popen(
             ["uv", "run", "python", "-m", "app"],
             cwd=service,
-            env=env | {"PORT": str(port)},
+            # What hangs says where, when it is told to abort.
+            env=env | {"PORT": str(port), "PYTHONFAULTHANDLER": "1"},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -114,11 +115,25 @@ def running(service: Path, *, env: dict[str, str]) -> Iterator[str]:
             _wait_until_ready(url, process, log)
             yield url
             os.killpg(process.pid, signal.SIGTERM)
-            assert process.wait(timeout=30) == 0, log.read_text()[-3000:]
+            assert _ended(process, log) == 0, log.read_text()[-3000:]
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+def _ended(process: subprocess.Popen[bytes], log: Path) -> int:
+    """The exit status; what does not end shows where its threads are."""
+    try:
+        # Less than the 30 s after which the server kills a worker that hangs.
+        return process.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        for entry in Path("/proc").glob("[0-9]*"):
+            with suppress(ProcessLookupError):
+                if os.getsid(int(entry.name)) == process.pid:
+                    os.kill(int(entry.name), signal.SIGABRT)
+        process.wait(timeout=10)
+        raise AssertionError(f"the service did not stop within 20 s:\n{log.read_text()[-9000:]}") from None
 
 
 def _free_port() -> int:

@@ -236,7 +236,12 @@ def flush() -> None:
         _wall = time.time() - time.perf_counter()
         lines = []
         while _pending:
-            lines.append(_render(_pending.popleft()))
+            try:
+                line = _pending.popleft()
+            except IndexError:
+                # A signal handler has written them between the question and the answer.
+                break
+            lines.append(_render(line))
         if lines:
             _write(b"".join(lines))
 

@@ -73,6 +73,9 @@ def run(target: str) -> None:
     # A worker whose collector looked at what it shares with its parent would copy it.
     gc.freeze()
     granian(settings).serve(target_loader=partial(load_application, target), wrap_loader=False)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # One that comes late must not turn an orderly end into a failure.
+        signal.signal(number, signal.SIG_IGN)
 
 
 def load_application(target: str) -> Any:
@@ -144,7 +147,10 @@ def granian(settings: Settings) -> Any:
         """Lets the load balancer notice before it stops; a second signal stops at once."""
 
         def signal_handler_interrupt(self, *_signal: Any) -> None:
-            # All that a handler may do: the code that it interrupts may hold the very lock that granian's would take.
+            # Ctrl-C and systemd tell the worker too: that it ends by itself is no failure then.
+            for worker in self.wrks:
+                worker.interrupt_by_parent = True
+            # All else that a handler may do: what it interrupts may hold the very lock that granian's would take.
             os.write(ask, b"!")
 
         def signal_handler_reload(self, *_signal: Any) -> None:
@@ -157,10 +163,11 @@ def granian(settings: Settings) -> Any:
 
         def stop_when_asked(self) -> None:
             os.read(asked, 1)
-            for worker in self.wrks:
+            workers = [worker.inner for worker in self.wrks]
+            for worker in workers:
                 with suppress(ProcessLookupError):
-                    os.kill(worker.inner.pid, signal.SIGUSR1)
-            select.select([asked], [], [], settings.drain_seconds)
+                    os.kill(worker.pid, signal.SIGUSR1)
+            select.select([asked, *(worker.sentinel for worker in workers)], [], [], settings.drain_seconds)
             super().signal_handler_interrupt()  # type: ignore[no-untyped-call]
 
     return Supervisor(

@@ -37,8 +37,15 @@ def relay_signals() -> None:
 
 
 def _relay() -> None:
+    stopping = False
     while True:
         number = signal.sigwait(SIGNALS)
+        if number != signal.SIGUSR1:
+            if stopping:
+                # The supervisor's, after that of whoever tells all processes: Ctrl-C, systemd. The handler of granian
+                # 2.8 may wait for ever when it is called again, and keeps the whole process waiting.
+                continue
+            stopping = True
         handler = signal.getsignal(number)
         if callable(handler):
             handler(number, None)

@@ -3,9 +3,11 @@
 import asyncio
 import gc
 import os
+import signal
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from functools import partial
 from inspect import isawaitable, iscoroutinefunction
 from types import ModuleType
 from typing import Any
@@ -20,6 +22,7 @@ from app.chassis.settings import load
 BEAT_SECONDS = 0.5
 STALLED_SECONDS = 5.0
 LOAD_FAILED = 3
+STOPS = frozenset({signal.SIGINT, signal.SIGTERM})
 log = structlog.get_logger()
 
 _parts: tuple[ModuleType, ...] = ()
@@ -27,14 +30,34 @@ _loop: asyncio.AbstractEventLoop | None = None
 _beat = 0.0
 
 
+def stop_once(loop: asyncio.AbstractEventLoop) -> None:
+    """Let what handles SIGTERM and SIGINT on this loop hear the first of them alone.
+
+    The handler of granian 2.8 waits for ever when it is called again, and keeps the whole process waiting. One signal
+    comes from the supervisor, and one from whoever tells all processes: Ctrl-C, systemd.
+    """
+    add = loop.add_signal_handler
+    stopping = False
+
+    def add_once(number: int, callback: Callable[..., Any], *args: Any) -> None:
+        def hear() -> None:
+            nonlocal stopping
+            if not stopping:
+                stopping = True
+                callback(*args)
+
+        add(number, hear if number in STOPS else partial(callback, *args))
+
+    loop.add_signal_handler = add_once  # type: ignore[method-assign, assignment]
+
+
 async def run(
     parts: tuple[ModuleType, ...],
     load_app: Callable[[], Any],
     state: dict[str, Any],
-    opened: asyncio.Event,
     stop: asyncio.Event,
 ) -> None:
-    """Open everything, tell `opened`, wait for `stop`, close everything in reverse order.
+    """Open everything, wait for `stop`, close everything in reverse order.
 
     `state` receives what the application's lifespan yields, which requests find in `request.state`.
 
@@ -57,7 +80,6 @@ async def run(
             os._exit(LOAD_FAILED)
         _settle()
         readiness.open_up()
-        opened.set()
         await stop.wait()
     heart.cancel()
 
