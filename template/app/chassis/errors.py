@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import orjson
 
-from app.chassis.exchange import Reply, current
+from app.chassis.exchange import Headers, Reply, current
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -39,12 +39,6 @@ class Conflict(Problem):
     """The rules forbid this in the present state."""
 
     status = 409
-
-
-class BodyTooLarge(Problem):
-    """The body is over the limit, as declared or as streamed."""
-
-    status = 413
 
 
 class Invalid(Problem):
@@ -80,6 +74,28 @@ def problem(status: int, detail: str | None = None, **members: Any) -> bytes:
 
 def problem_reply(status: int, detail: str | None = None, **members: Any) -> Reply:
     return Reply(status, problem(status, detail, **members))
+
+
+def refusal(error: Exception) -> Reply:
+    """What no framework has answered: a problem says how it wants to be told, the rest is told nothing about."""
+    if not isinstance(error, Problem):
+        return problem_reply(500)
+    return Reply(error.status, problem(error.status, error.detail, **error.members), headers=encoded(error.headers))
+
+
+def encoded(headers: Mapping[str, str]) -> Headers:
+    return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+
+
+def refused_length(declared: str | bytes, limit: int) -> Reply | None:
+    """What a Content-Length gets that is none or is over the limit, in bytes."""
+    if not (declared.isascii() and declared.isdigit()):
+        return problem_reply(400, "The Content-Length header is no number.")
+    return too_large(limit) if int(declared[:20]) > limit else None
+
+
+def too_large(limit: int) -> Reply:
+    return problem_reply(413, f"The body is larger than {limit} bytes.")
 
 
 def title(status: int) -> str:

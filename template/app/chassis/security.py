@@ -8,7 +8,7 @@ from typing import Final
 from pydantic import Field, ValidationInfo, field_validator
 
 from app.chassis.errors import problem_reply
-from app.chassis.exchange import BODILESS, Exchange, Headers, Reply
+from app.chassis.exchange import Exchange, Headers, Reply
 from app.chassis.settings import BaseSettings, Names, in_production, load
 
 LOCAL: Final = ("localhost", "127.0.0.1", "[::1]")
@@ -48,7 +48,8 @@ PAGE_POLICY: Final = (
     b"default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; "
     b"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
-PAGES: Final = ("/docs", "/admin", "/static")
+PAGES: Final = frozenset({"/docs", "/admin"})
+UNDER_PAGES: Final = ("/docs/", "/admin/", "/static/")
 _BASE: Final[Headers] = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -79,15 +80,13 @@ def resources() -> Iterator[None]:
 
 
 def enter(exchange: Exchange) -> Reply | None:
-    exchange.reply_headers += _page_headers if exchange.path.startswith(PAGES) else _api_headers
+    path = exchange.path
+    exchange.reply_headers += _page_headers if path.startswith(UNDER_PAGES) or path in PAGES else _api_headers
     exchange.body_limit = _limit
     host = exchange.header("host")
     if host not in _good_hosts and not _admit(host):
         return problem_reply(400, "The Host header names no host of this service; see ALLOWED_HOSTS.")
-    if exchange.method in BODILESS:
-        return None
-    declared = exchange.header("content-length")
-    return None if declared is None else _check_length(declared)
+    return None
 
 
 def _admit(host: str | None) -> bool:
@@ -107,11 +106,3 @@ def _matches(host: str, pattern: str) -> bool:
     if pattern.startswith("."):
         return host == pattern[1:] or host.endswith(pattern)
     return pattern in {"*", host}
-
-
-def _check_length(declared: str) -> Reply | None:
-    if not (declared.isascii() and declared.isdigit()):
-        return problem_reply(400, "The Content-Length header is no number.")
-    if int(declared[:20]) > _limit:
-        return problem_reply(413, f"The body is larger than {_limit} bytes.")
-    return None

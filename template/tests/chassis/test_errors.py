@@ -67,6 +67,10 @@ def test_another_content_type_is_415(production: Service, kind: str) -> None:
     problem(production.http.post("/probe/echo", content=body, headers={"content-type": kind}), 415)
 
 
+def test_no_body_at_all_is_422(production: Service) -> None:
+    problem(production.http.post("/probe/echo"), 422)
+
+
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [

@@ -24,6 +24,10 @@ def test_every_reply_carries_the_headers(production: Service, path: str) -> None
     assert headers["strict-transport-security"].startswith("max-age=31536000")
 
 
+def test_what_begins_like_a_page_is_none(production: Service) -> None:
+    assert "'none'" in production.http.get("/admin-data").headers["content-security-policy"]
+
+
 def test_a_refusal_carries_the_headers_too(production: Service) -> None:
     reply = production.http.get("/probe/ok", headers={"host": "evil.example.com"})
     assert (reply.status_code, reply.headers["x-content-type-options"]) == (400, "nosniff")
@@ -94,6 +98,12 @@ def test_a_named_origin_may_call(development: Service) -> None:
     reply = development.http.get("/probe/ok", headers=ALLOWED)
     assert reply.headers["access-control-allow-origin"] == ALLOWED["origin"]
     assert "Origin" in reply.headers["vary"]
+
+
+def test_a_named_origin_learns_why_it_was_refused(development: Service) -> None:
+    headers = {**ALLOWED, "content-type": "application/json", "connection": "close"}
+    reply = development.http.post("/probe/echo", content=b"x" * (2 << 20), headers=headers)
+    assert (reply.status_code, reply.headers["access-control-allow-origin"]) == (413, ALLOWED["origin"])
 
 
 def test_a_named_origin_s_preflight_is_answered(development: Service) -> None:

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from app.chassis import lifecycle
-from app.chassis.errors import Problem, problem, problem_reply
+from app.chassis.errors import Problem, problem_reply, refusal, refused_length, too_large
 from app.chassis.exchange import BODILESS, Exchange, Reply, current
 from app.chassis.logging import error_line
 
@@ -181,14 +181,6 @@ def starting(_environ: Environ, start: StartResponse) -> list[bytes]:
     return answer(problem_reply(503, "The service is starting."), start)
 
 
-def refusal(error: Exception) -> Reply:
-    """What no framework has answered: a problem says how it wants to be told, the rest is told nothing about."""
-    if not isinstance(error, Problem):
-        return problem_reply(500)
-    headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in error.headers.items()]
-    return Reply(error.status, problem(error.status, error.detail, **error.members), headers=headers)
-
-
 def answer(reply: Reply, start: StartResponse) -> list[bytes]:
     headers = [("content-type", reply.content_type.decode()), ("content-length", str(len(reply.body)))]
     headers += map(as_text, reply.headers)
@@ -203,7 +195,7 @@ def limit_body(environ: Environ, exchange: Exchange) -> Reply | None:
     if limit is None:
         return None
     if declared:
-        return too_large(limit) if int(declared) > limit else None
+        return refused_length(declared, limit)
     if "HTTP_TRANSFER_ENCODING" not in environ:
         return None
     body = environ["wsgi.input"].read(limit + 1)
@@ -212,7 +204,3 @@ def limit_body(environ: Environ, exchange: Exchange) -> Reply | None:
     environ["CONTENT_LENGTH"] = str(len(body))
     environ["wsgi.input"] = BytesIO(body)
     return None
-
-
-def too_large(limit: int) -> Reply:
-    return problem_reply(413, f"The body is larger than {limit} bytes.")

@@ -11,6 +11,7 @@ from app.chassis import handlers
 from app.chassis.exchange import current
 
 _PARAMETER = re.compile(r"<(?:[^>:]+:)?([^>]+)>")
+_GROUP = re.compile(r"\(\?P<(\w+)>[^()]*\)")
 METHOD_NOT_ALLOWED = 405
 
 
@@ -37,5 +38,6 @@ class Chassis:
 
 @lru_cache(maxsize=1024)
 def template(route: str) -> str:
-    """`v1/orders/<uuid:order_id>`, as Django writes it, is `/v1/orders/{order_id}`."""
-    return "/" + _PARAMETER.sub(r"{\1}", route)
+    """`v1/orders/<uuid:order_id>` is `/v1/orders/{order_id}`, and so is the regular expression for it."""
+    plain = _GROUP.sub(r"{\1}", route).replace("^", "").replace("\\Z", "").replace("$", "")
+    return "/" + _PARAMETER.sub(r"{\1}", plain)

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from app.chassis.edge import Edge, Environ, StartResponse
+from app.chassis.errors import Unavailable
 from app.chassis.exchange import Exchange, current
+from app.chassis.middleware import template
 
 ENVIRON = {"REQUEST_METHOD": "GET", "PATH_INFO": "/"}
 
@@ -96,6 +98,27 @@ def test_an_exception_is_a_problem_and_goes_no_further(log: Log) -> None:
     assert b"secret" not in body
 
 
+def test_a_problem_that_a_part_raises_is_its_own_reply_and_only_those_who_entered_leave(log: Log) -> None:
+    def refuse(_exchange: Exchange) -> None:
+        raise Unavailable("Full.", queue=7)
+
+    later = Log()
+    parts = (SimpleNamespace(leave=log.leave), SimpleNamespace(enter=refuse), SimpleNamespace(leave=later.leave))
+    (body,) = Edge(lambda: None, parts)(dict(ENVIRON), log.start)  # type: ignore[arg-type, return-value]
+    assert (log.status, b'"queue":7' in body) == ("503 Service Unavailable", True)
+    assert (len(log.left), log.left[0].error, later.left) == (1, None, [])
+
+
+def test_a_part_that_breaks_when_it_leaves_keeps_nobody_else(log: Log) -> None:
+    def fail(_exchange: Exchange) -> None:
+        raise RuntimeError("leaving")
+
+    made = Edge(lambda: None, (SimpleNamespace(leave=log.leave), SimpleNamespace(leave=fail)))  # type: ignore[arg-type, return-value]
+    made.app = lambda _environ, start: [start("200 OK", []) or b"fine"]
+    assert list(made(dict(ENVIRON), log.start)) == [b"fine"]
+    assert len(log.left) == 1
+
+
 def test_before_it_is_loaded_a_request_is_a_503(log: Log) -> None:
     (body,) = Edge(lambda: None, ())(dict(ENVIRON), log.start)  # type: ignore[arg-type, return-value]
     assert log.status == "503 Service Unavailable"
@@ -105,3 +128,16 @@ def test_before_it_is_loaded_a_request_is_a_503(log: Log) -> None:
 def test_a_request_leaves_nothing_behind_in_its_thread(log: Log) -> None:
     list(edge(log, [b"ok"])(dict(ENVIRON), log.start))
     assert current.get() is None
+
+
+@pytest.mark.parametrize(
+    ("written", "label"),
+    [
+        ("v1/orders/<uuid:order_id>", "/v1/orders/{order_id}"),
+        ("<slug>/", "/{slug}/"),
+        (r"admin/(?P<url>.*)$", "/admin/{url}"),
+        (r"^files/(?P<path>[\w/]+)\Z", "/files/{path}"),
+    ],
+)
+def test_routes_have_one_shape_however_they_are_written(written: str, label: str) -> None:
+    assert template(written) == label

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -52,6 +53,12 @@ class Settings(BaseSettings):
         kind = KINDS.get(scheme, scheme)
         if kind != dialect.SYSTEM:
             raise ValueError(f"is for {kind or 'no database'}, this service was rendered for {dialect.SYSTEM}")
+        unknown = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)} - dialect.PARAMETERS
+        if unknown:
+            known = ", ".join(sorted(dialect.PARAMETERS)) or "none"
+            raise ValueError(
+                f"has parameters that the driver does not take: {', '.join(sorted(unknown))}; it takes {known}"
+            )
         # Never say the value: it carries the password.
         checked = dialect.checked_url(value)
         if not parts.path.strip("/"):

@@ -7,9 +7,10 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.websockets import WebSocketDisconnect
 
 from app.chassis import lifecycle
-from app.chassis.errors import Problem, problem, problem_reply
+from app.chassis.errors import Problem, encoded, problem, problem_reply, refusal, refused_length
 from app.chassis.exchange import BODILESS, UNMATCHED, Exchange, Reply, current
 from app.chassis.logging import error_line
 
@@ -20,7 +21,13 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 Enter = Callable[[Exchange], Any]
 Leave = Callable[[Exchange], None]
 
+SWITCHING = 101
+FORBIDDEN = 403
 CLIENT_CLOSED = 499
+POLICY_VIOLATION = 1008
+INTERNAL_ERROR = 1011
+HEADS = frozenset({"http.response.start", "websocket.accept"})
+EXPECTED = (Problem, HTTPException)
 BODY_SECONDS = 30.0
 
 
@@ -75,14 +82,18 @@ class Edge:
                 self.enters.append((part.enter, self.leaves))
 
     def start(self) -> None:
-        """Nothing to do before the event loop runs: the lifespan protocol starts the service."""
+        """For the server, before the event loop runs; the lifespan protocol starts the rest."""
+        lifecycle.stop_once(asyncio.get_event_loop())
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:  # noqa: C901, PLR0912 - a request's whole way
         if self.state:
             scope["state"] = {**scope.get("state", {}), **self.state}
         if scope["type"] != "http":
-            await (self.live(receive, send) if scope["type"] == "lifespan" else self.app(scope, receive, send))
-            return
+            if scope["type"] == "lifespan":
+                await self.live(receive, send)
+                return
+            # A WebSocket is a GET until it opens, and counts as one that lasts until it closes.
+            scope["method"], send = "GET", conversation(send)
         exchange = AsgiExchange(scope)
         token = current.set(exchange)
         leaves = self.leaves
@@ -90,10 +101,12 @@ class Edge:
 
         def send_on(message: Message) -> Awaitable[None]:
             nonlocal answered
-            if message["type"] == "http.response.start":
+            if message["type"] in HEADS:
                 answered = True
-                exchange.status = message["status"]
-                message["headers"] = [*message["headers"], *exchange.reply_headers]
+                exchange.status = message.get("status", SWITCHING)
+                message["headers"] = [*message.get("headers", ()), *exchange.reply_headers]
+            elif message["type"] == "websocket.close" and not answered:
+                exchange.status = FORBIDDEN
             return send(message)
 
         try:
@@ -107,21 +120,21 @@ class Edge:
             leaves = self.leaves
             headers = exchange.headers
             if exchange.method not in BODILESS or b"content-length" in headers or b"transfer-encoding" in headers:
-                receive = limited(receive, exchange.body_limit)
+                limit = exchange.body_limit
+                reply = None if limit is None else refused_length(headers.get(b"content-length", b"0"), limit)
+                if reply is not None:
+                    await answer(reply, send_on)
+                    return
+                receive = limited(receive, limit)
             await self.app(scope, receive, send_on)
         except asyncio.CancelledError:
             exchange.status = CLIENT_CLOSED
             raise
-        except ClientDisconnect:
-            exchange.status = CLIENT_CLOSED
         except Exception as error:  # noqa: BLE001 - the last line of defence
-            if answered or not isinstance(error, Problem):
-                exchange.error = error
             if answered:
-                # The client has its status: that the rest went wrong can only be told to the log and the metrics.
-                exchange.status = 500
+                await broken(error, exchange, scope, send)
             else:
-                await answer(refusal(error), send_on)
+                await refused(error, exchange, send_on)
         finally:
             exchange.route = template(scope) or UNMATCHED
             for leave in leaves:
@@ -134,8 +147,8 @@ class Edge:
     async def live(self, receive: Receive, send: Send) -> None:
         """The lifespan protocol: said to be complete at once, so that probes are answered while the rest loads."""
         await receive()
-        opened, stop = asyncio.Event(), asyncio.Event()
-        service = asyncio.create_task(lifecycle.run(self.parts, self.load_app, self.state, opened, stop))
+        stop = asyncio.Event()
+        service = asyncio.create_task(lifecycle.run(self.parts, self.load_app, self.state, stop))
         await send({"type": "lifespan.startup.complete"})
         await receive()
         stop.set()
@@ -150,23 +163,56 @@ class Edge:
 def template(scope: Message) -> str | None:
     """The path as the route was written, with the prefixes of the routers around it, which FastAPI keeps apart."""
     route = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
+    if route is None and "endpoint" in scope:
+        # Starlette's own routes and mounts say only what they lead to.
+        routes = {getattr(one, "endpoint", None) or getattr(one, "app", None): one for one in scope["app"].routes}
+        route = routes.get(scope["endpoint"])
     return getattr(route, "path_format", None)
 
 
-async def starting(scope: Message, _receive: Receive, send: Send) -> None:
+async def starting(_scope: Message, _receive: Receive, send: Send) -> None:
     """What stands in for the framework until it is loaded."""
-    if scope["type"] == "http":
-        await answer(problem_reply(503, "The service is starting."), send)
+    await answer(problem_reply(503, "The service is starting."), send)
+
+
+async def refused(error: Exception, exchange: Exchange, send: Send) -> None:
+    """What neither the framework nor a middleware has answered."""
+    if isinstance(error, ClientDisconnect):
+        exchange.status = CLIENT_CLOSED
+        return
+    if isinstance(error, HTTPException):
+        # Raised by a middleware: it does not pass FastAPI's handlers.
+        body = problem(error.status_code, error.detail)
+        reply = Reply(error.status_code, body, headers=encoded(error.headers or {}))
     else:
-        await send({"type": "websocket.close", "code": 1013})
+        exchange.error = None if isinstance(error, Problem) else error
+        reply = refusal(error)
+    await answer(reply, send)
 
 
-def refusal(error: Exception) -> Reply:
-    """What no framework has answered: a problem says how it wants to be told, the rest is told nothing about."""
-    if not isinstance(error, Problem):
-        return problem_reply(500)
-    headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in error.headers.items()]
-    return Reply(error.status, problem(error.status, error.detail, **error.members), headers=headers)
+async def broken(error: Exception, exchange: Exchange, scope: Message, send: Send) -> None:
+    """The client has its status: that the rest went wrong can only be told to the log and the metrics."""
+    if isinstance(error, ClientDisconnect):
+        exchange.status = CLIENT_CLOSED
+    elif not isinstance(error, WebSocketDisconnect):  # which is how a conversation ends
+        exchange.status, exchange.error = 500, error
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": INTERNAL_ERROR})
+
+
+def conversation(send: Send) -> Send:
+    """What can be said on a WebSocket: one that is refused is closed before it opens, its client sees 403."""
+
+    async def send_on(message: Message) -> None:
+        match message["type"]:
+            case "http.response.start":
+                await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+            case "http.response.body":
+                pass
+            case _:
+                await send(message)
+
+    return send_on
 
 
 async def answer(reply: Reply, send: Send) -> None:

@@ -52,7 +52,7 @@ async def on_invalid_request(request: Request, error: Exception) -> Response:
     errors = cast("list[dict[str, Any]]", list(cast("RequestValidationError", error).errors()))
     if any(one["type"] == "json_invalid" for one in errors):
         return reply(400, "The body is not valid JSON.")
-    if any(one["loc"] == ("body",) for one in errors) and not _is_json(request):
+    if any(one["loc"] == ("body",) and one["type"] != "missing" for one in errors) and not _is_json(request):
         return reply(415, "Send the body as application/json.")
     return reply(422, "Some values were refused.", errors=validation_errors(errors))
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.chassis import dialect, engine
@@ -166,3 +167,13 @@ def test_a_url_of_another_kind_names_both(kind: str) -> None:
 def test_a_file_that_cannot_be_is_refused(url: str, text: str) -> None:
     with pytest.raises(ValueError, match=text):
         Settings(database_url=url)
+
+
+def test_a_parameter_that_the_driver_does_not_take_is_refused_at_the_start() -> None:
+    """It would fail every connection, and look like a database that is away."""
+    before = dialect.EXAMPLE_URL + ("&" if "?" in dialect.EXAMPLE_URL else "?")
+    for known in dialect.PARAMETERS:
+        Settings(database_url=f"{before}{known}=1")
+    with pytest.raises(ValidationError, match="channel_binding; it takes") as refused:
+        Settings(database_url=f"{before}channel_binding=require")
+    assert "require" not in str(refused.value)

@@ -7,14 +7,25 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import pytest
-from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, Header, HTTPException, Request
+from fastapi import (
+    APIRouter,
+    BackgroundTasks,
+    Depends,
+    FastAPI,
+    Header,
+    HTTPException,
+    Request,
+    Response,
+    WebSocket,
+    WebSocketDisconnect,
+)
 from pydantic import BaseModel
 from starlette.testclient import TestClient
 
 from app.chassis import lifecycle, openapi
 from app.chassis.edge import Edge
 from app.chassis.errors import Unavailable
-from app.chassis.exchange import Exchange, current
+from app.chassis.exchange import UNMATCHED, Exchange, current
 from app.chassis.framework import create, include
 
 
@@ -168,6 +179,79 @@ def test_the_body_of_a_get_is_limited_too() -> None:
         return len(await request.body())
 
     assert edge(app, Part()).request("GET", "/read", content=b"x" * 11).status_code == 413
+
+
+def test_what_a_middleware_refuses_is_no_error_of_ours() -> None:
+    app, part = create(), Part()
+
+    @app.middleware("http")
+    async def refuse(_request: Request, _call_next: Any) -> Any:
+        raise HTTPException(402, "Pay first.", {"X-Price": "7"})
+
+    reply = edge(app, part).get("/")
+    assert (reply.status_code, reply.headers["x-price"], reply.json()["detail"]) == (402, "7", "Pay first.")
+    assert part.left[0].error is None
+
+
+@pytest.mark.parametrize(
+    ("path", "route"),
+    [("/plain", "/plain"), ("/files/a/b.txt", "/files/{path}"), ("/none", UNMATCHED), ("/docs", "/docs")],
+)
+def test_what_fastapi_does_not_route_itself_has_a_route_too(path: str, route: str) -> None:
+    app, part = create(), Part()
+    app.add_route("/plain", lambda _request: Response())
+    app.mount("/files", Response())
+    edge(app, part).get(path)
+    assert part.left[0].route == route
+
+
+def echo() -> FastAPI:
+    app = create()
+
+    @app.websocket("/echo")
+    async def echo(socket: WebSocket) -> None:
+        await socket.accept()
+        text = await socket.receive_text()
+        if text == "break":
+            raise RuntimeError(text)
+        await socket.send_text(text)
+
+    @app.websocket("/never")
+    async def never(socket: WebSocket) -> None:
+        await socket.close()
+
+    return app
+
+
+def test_a_websocket_is_one_request_for_the_parts() -> None:
+    class Greeting(Part):
+        def enter(self, exchange: Exchange) -> None:
+            exchange.reply_headers.append((b"x-hello", b"you"))
+
+    part = Greeting()
+    with edge(echo(), part).websocket_connect("/echo") as socket:
+        socket.send_text("hi")
+        assert socket.receive_text() == "hi"
+        assert (b"x-hello", b"you") in (socket.extra_headers or [])
+    (exchange,) = part.left
+    assert (exchange.method, exchange.route, exchange.status, exchange.error) == ("GET", "/echo", 101, None)
+
+
+def test_a_websocket_that_breaks_is_known_to_the_parts() -> None:
+    part = Part()
+    with edge(echo(), part).websocket_connect("/echo") as socket:
+        socket.send_text("break")
+        with pytest.raises(WebSocketDisconnect) as ended:
+            socket.receive_text()
+    assert ended.value.code == 1011
+    assert (part.left[0].status, str(part.left[0].error)) == (500, "break")
+
+
+@pytest.mark.parametrize(("path", "parts"), [("/never", [Part()]), ("/echo", [Part(), Part(refuses=Unavailable())])])
+def test_a_websocket_that_is_refused_never_opens(path: str, parts: list[Part]) -> None:
+    with pytest.raises(WebSocketDisconnect), edge(echo(), *parts).websocket_connect(path):
+        pass
+    assert parts[0].left[0].status in {403, 503}
 
 
 def test_requests_have_the_state_that_the_lifespan_yields() -> None:

@@ -17,6 +17,8 @@ ENGINE_OPTIONS: Final[dict[str, Any]] = {}
 PROJECT: Final = Path(__file__).parents[2]
 # Readers and a writer at the same time, and one fsync per checkpoint instead of one per commit: a power cut may
 # lose the last commits, never the database.
+# What the URL may say after its question mark.
+PARAMETERS: Final[frozenset[str]] = frozenset()
 PRAGMAS: Final = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;"
 # How many of SQLite's virtual instructions run between two looks at the clock: well under a millisecond.
 CLOCK_STEPS: Final = 10_000
