@@ -9,15 +9,19 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from inspect import signature
 
 import pytest
 
 from app.chassis import local_server
+from tests.chassis import forked
 from tests.chassis.collector import Collector, collector
+from tests.chassis.outage import Outage, outage
 from tests.chassis.running import ROOT, Service, free_port, migrate
 
 Start = Callable[..., Service]
 
+CHASSIS = ROOT / "tests" / "chassis"
 CONFIG = ROOT / "schemathesis.toml"
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES")
 # Its command, once the document is known to be valid; a process of its own, for it takes a second to import.
@@ -29,10 +33,33 @@ from schemathesis.cli import schemathesis as command
 schemathesis.openapi.from_url(sys.argv[-1]).validate()
 command()
 """
+RESULT = pytest.StashKey["Future[None]"]()
+EARLY = ("running", "without_database", "useless", "crashing", "stopping_at_once", "promises")
 DOTENV = """\
 LOG_LEVEL=DEBUG
 CORS_ORIGINS=https://app.example.com
 """
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "beside: a test that mostly waits; it runs beside the others")
+    # Each of many processes would compile what it imports.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    forked.prepare()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """First what needs no service while they start, last what is at work beside the others."""
+    items.sort(key=lambda item: (is_beside(item), needs(item, "start"), CHASSIS not in item.path.parents))
+
+
+def is_beside(item: pytest.Item) -> bool:
+    return item.get_closest_marker("beside") is not None
+
+
+def needs(item: pytest.Item, fixture: str) -> bool:
+    return fixture in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture(scope="session")
@@ -40,8 +67,8 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     """`start(NAME=value)`: a process of the probe service, in a folder of its own; killed when the tests are over."""
     with ExitStack() as stack:
 
-        def started(*, dotenv: str = "", **env: str | None) -> Service:
-            service = Service(tmp_path_factory.mktemp("service"), dotenv=dotenv, **env)
+        def started(*, dotenv: str = "", whole: bool = False, **env: str | None) -> Service:
+            service = Service(tmp_path_factory.mktemp("service"), dotenv=dotenv, whole=whole, **env)
             stack.callback(service.stop)
             return service
 
@@ -59,7 +86,7 @@ def running(start: Start, traces: Collector) -> dict[str, Service]:
     """The three that every test may use."""
     tracing = {"OTEL_EXPORTER_OTLP_ENDPOINT": traces.url, "OTEL_BSP_SCHEDULE_DELAY": "50"}
     return {
-        "production": start(dotenv=DOTENV, **tracing, OTEL_TRACES_SAMPLER_ARG="1"),
+        "production": start(whole=True, dotenv=DOTENV, **tracing, OTEL_TRACES_SAMPLER_ARG="1"),
         "development": start(dotenv=DOTENV, ENVIRONMENT=None, SECRET_KEY=None, ALLOWED_HOSTS=None),
         "managed": start(
             **tracing,
@@ -73,12 +100,28 @@ def running(start: Start, traces: Collector) -> dict[str, Service]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _early(request: pytest.FixtureRequest) -> None:
+def _early(request: pytest.FixtureRequest) -> Iterator[None]:
     """What takes long begins first, beside the other tests: one process after the other leaves a core idle."""
-    wanted = {name for item in request.session.items if isinstance(item, pytest.Function) for name in item.fixturenames}
-    for name in ("running", "useless", "crashing", "stopping", "stopping_at_once", "promises"):
-        if name in wanted:
+    items = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    for name in EARLY:
+        if any(needs(item, name) for item in items):
             request.getfixturevalue(name)
+    beside = [item for item in items if is_beside(item)]
+    with ThreadPoolExecutor(len(beside) or 1) as pool:
+        for item in beside:
+            given = {name: request.getfixturevalue(name) for name in signature(item.function).parameters}
+            item.stash[RESULT] = pool.submit(item.function, **given)
+        yield
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """A test that runs beside the others only hands in its result, once it is its turn."""
+    result = pyfuncitem.stash.get(RESULT, None)
+    if result is None:
+        return None
+    result.result()
+    return True
 
 
 @pytest.fixture(scope="session")
@@ -175,7 +218,36 @@ def crashing(start: Start) -> Service:
 @pytest.fixture(scope="session")
 def stopping(start: Start) -> Service:
     """The one that a test stops while it is busy."""
-    return start(DRAIN_SECONDS="1", SHUTDOWN_TIMEOUT="5")
+    return start(whole=True, DRAIN_SECONDS="3", SHUTDOWN_TIMEOUT="5")
+
+
+@pytest.fixture(scope="session")
+def stalling(start: Start) -> Service:
+    """The one that a test keeps from doing anything else."""
+    return start(MANAGEMENT_PORT=str(free_port()))
+
+
+@pytest.fixture(scope="session")
+def away(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outage]:
+    """The database of the next one."""
+    with outage(tmp_path_factory.mktemp("outage")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def without_database(start: Start, away: Outage) -> Service:
+    """Started while its database is away."""
+    limits = ("DATABASE_CONNECT_TIMEOUT", "DATABASE_STATEMENT_TIMEOUT", "DATABASE_POOL_TIMEOUT")
+    return start(DATABASE_URL=away.url, **dict.fromkeys(limits, "0.5"))
+
+
+@pytest.fixture(scope="session")
+def unmigrated(start: Start) -> Iterator[Service]:
+    """Its database has no table yet."""
+    with local_server.test_database(f"test_empty_{os.getpid()}") as url:
+        service = start(DATABASE_URL=url)
+        yield service
+        service.stop()
 
 
 @pytest.fixture(scope="session")

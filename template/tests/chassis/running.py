@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.chassis import about, server, settings
 from app.chassis.parts import PARTS
+from tests.chassis.forked import Forked, serve
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 30.0
@@ -60,9 +61,10 @@ def migrate(url: str) -> None:
 
 
 class Service:
-    """One process of `python -m tests.chassis.probe`; `env` adds to, or with None takes from, a production set-up."""
+    """One process of the probe service; `env` adds to, or with None takes from, a production set-up."""
 
-    def __init__(self, folder: Path, *, dotenv: str = "", **env: str | None) -> None:
+    def __init__(self, folder: Path, *, dotenv: str = "", whole: bool = False, **env: str | None) -> None:
+        """A `whole` process is `python -m tests.chassis.probe`, the others are forked where that is imported."""
         (folder / ".env").write_text(dotenv)
         given = {"PORT": str(free_port())} | PRODUCTION | env
         kept = {name: value for name, value in os.environ.items() if name not in OURS - {"DATABASE_URL"}}
@@ -72,10 +74,15 @@ class Service:
         self.http = httpx2.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=PATIENCE, trust_env=False)
         management = self.env.get("MANAGEMENT_PORT", self.env["PORT"])
         self.management = httpx2.Client(base_url=f"http://127.0.0.1:{management}", timeout=PATIENCE, trust_env=False)
+        self.stdout.touch()
+        self.stderr.touch()
+        self.process = self.started() if whole else Forked(serve, folder, self.env)
+
+    def started(self) -> "subprocess.Popen[bytes]":
         with self.stdout.open("wb") as out, self.stderr.open("wb") as err:
-            self.process = subprocess.Popen(
+            return subprocess.Popen(
                 [sys.executable, "-m", "tests.chassis.probe"],
-                cwd=folder,
+                cwd=self.folder,
                 env={**self.env, "PYTHONPATH": str(ROOT)},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -104,18 +111,24 @@ class Service:
             return 0
 
     def terminate(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
+        os.kill(self.process.pid, signal.SIGTERM)
 
     def exit_status(self, seconds: float = PATIENCE) -> int:
-        return self.process.wait(seconds)
+        eventually(lambda: self.process.poll() is not None, seconds)
+        status = self.process.poll()
+        assert status is not None
+        return status
 
     def stop(self) -> None:
         self.http.close()
         self.management.close()
+        # The session, because a killed server leaves its worker behind; a process just forked may not lead one yet.
         with suppress(ProcessLookupError):
-            # The session, because a killed server leaves its worker behind.
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(PATIENCE)
+        if self.process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.process.pid, signal.SIGKILL)
+        self.exit_status()
 
     # -- what it says
 

@@ -1,21 +1,26 @@
 """Django's admin: signs in, shows its pages, and loads nothing from elsewhere."""
 
 import re
+from collections.abc import Iterator
 
 import httpx2
 import pytest
 from django.contrib.auth import get_user_model
+from django.test import override_settings
 
 
 @pytest.fixture
-def signed_in(client: httpx2.Client) -> httpx2.Client:
-    get_user_model().objects.create_superuser("ada", password="correct horse battery")
-    client.get("/admin/login/")
-    form = {"username": "ada", "password": "correct horse battery", "csrfmiddlewaretoken": client.cookies["csrftoken"]}
-    # As a browser does: the origin is what Django compares with the host.
-    reply = client.post("/admin/login/?next=/admin/", data=form, headers={"origin": "http://localhost"})
-    assert (reply.status_code, reply.headers["location"]) == (302, "/admin/")
-    return client
+def signed_in(client: httpx2.Client) -> Iterator[httpx2.Client]:
+    # The usual hasher takes its time, on purpose.
+    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
+        get_user_model().objects.create_superuser("ada", password="correct horse battery")
+        client.get("/admin/login/")
+        token = client.cookies["csrftoken"]
+        form = {"username": "ada", "password": "correct horse battery", "csrfmiddlewaretoken": token}
+        # As a browser does: the origin is what Django compares with the host.
+        reply = client.post("/admin/login/?next=/admin/", data=form, headers={"origin": "http://localhost"})
+        assert (reply.status_code, reply.headers["location"]) == (302, "/admin/")
+        yield client
 
 
 def test_nobody_gets_in_without_signing_in(client: httpx2.Client) -> None:

@@ -1,12 +1,15 @@
 """Migrations: applied once however many replicas start, true to the models, and waited for."""
 
-import multiprocessing
 import os
 from collections.abc import Iterator
+from contextlib import redirect_stdout
+from io import StringIO
 
 import pytest
 
 from app.chassis import about, local_server, migrate, revisions, settings
+from tests.chassis.forked import Forked
+from tests.chassis.running import eventually
 
 REPLICAS = 4
 REVISIONS = revisions.known()
@@ -20,21 +23,17 @@ def empty() -> Iterator[str]:
 
 
 def migrate_at_once(url: str) -> list[int | None]:
-    """The exit statuses of all replicas, each a process of its own, forked from one that has imported everything."""
-    forks = multiprocessing.get_context("forkserver")
-    forks.set_forkserver_preload(["app.chassis.migrate"])
-    replicas = [forks.Process(target=replica, args=(url,)) for _ in range(REPLICAS)]
-    for process in replicas:
-        process.start()
-    for process in replicas:
-        process.join(60)
-    return [process.exitcode for process in replicas]
+    """The exit statuses of all replicas, each a process of its own."""
+    replicas = [Forked(replica, url) for _ in range(REPLICAS)]
+    eventually(lambda: None not in [process.poll() for process in replicas], seconds=60)
+    return [process.poll() for process in replicas]
 
 
 def replica(url: str) -> None:
     os.environ |= {"ENVIRONMENT": "test", "DATABASE_URL": url}
     settings.forget()
-    migrate.upgrade()
+    with redirect_stdout(StringIO()):
+        migrate.upgrade()
 
 
 @pytest.mark.skipif(not REVISIONS, reason="there is no migration yet")
