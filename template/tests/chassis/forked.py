@@ -11,9 +11,9 @@ from typing import Any
 from app.chassis import about
 
 FORKS = multiprocessing.get_context("forkserver")
-# Only what the processes import themselves, and nothing that reads its environment while it is imported.
-LIBRARIES = ["django.core.handlers.wsgi"] if about.FRAMEWORK == "django" else []
-FORKS.set_forkserver_preload(["tests.chassis.probe", *LIBRARIES])
+# What the processes import themselves, and nothing that reads its environment while it is imported.
+MORE = {"fastapi": "app.chassis.migrate", "django": "django.core.handlers.wsgi"}[about.FRAMEWORK]
+FORKS.set_forkserver_preload(["tests.chassis.probe", MORE])
 # Whoever starts a process also asks after all the others, and an exit status is told only once.
 ONE_AT_A_TIME = Lock()
 

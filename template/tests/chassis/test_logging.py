@@ -174,6 +174,7 @@ log.info("e", value=around)
 """
 
 
+@pytest.mark.beside
 def test_every_value_can_be_logged() -> None:
     done = subprocess.run(
         [sys.executable, "-c", AWKWARD],

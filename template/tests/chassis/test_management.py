@@ -38,7 +38,7 @@ def test_metrics_are_gone_from_the_public_port(managed: Service) -> None:
 
 
 def test_it_answers_while_the_public_port_is_saturated(managed: Service) -> None:
-    with saturated(managed, 0.3):
+    with saturated(managed, 0.2):
         waited = threading.Thread(target=managed.http.get, args=("/probe/ok",))
         waited.start()
         for path in ("/livez", "/metrics"):

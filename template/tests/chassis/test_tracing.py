@@ -129,6 +129,7 @@ def test_without_tracing_only_a_caller_s_decision_is_carried_on(development: Ser
     assert outgoing.endswith("-01")
 
 
+@pytest.mark.beside
 def test_forked_workers_do_not_share_ids() -> None:
     forked = subprocess.run([sys.executable, "-c", FORKING], cwd=ROOT, capture_output=True, text=True, check=True)
     first, second = forked.stdout.split()
@@ -193,6 +194,7 @@ def test_without_an_endpoint_the_sdk_is_not_even_imported(
     assert not imported(development)
 
 
+@pytest.mark.beside
 def test_an_endpoint_in_dotenv_counts(start: Start, traces: Collector) -> None:
     service = start(
         dotenv=f"OTEL_EXPORTER_OTLP_ENDPOINT={traces.url}\n",

@@ -30,6 +30,7 @@ def test_a_migration_that_is_not_applied_is_pending() -> None:
     assert known_migrations() - applied_migrations() == {("sessions", "0001_initial")}
 
 
+@pytest.mark.beside
 def test_processes_that_migrate_at_once_wait_for_each_other() -> None:
     with local_server.test_database(f"test_at_once_{os.getpid()}") as url:
         command = [sys.executable, "manage.py", "migrate", "--verbosity=1"]
