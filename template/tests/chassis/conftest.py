@@ -17,7 +17,7 @@ from app.chassis import local_server
 from tests.chassis import forked
 from tests.chassis.collector import Collector, collector
 from tests.chassis.outage import Outage, outage
-from tests.chassis.running import ROOT, Service, free_port, migrate
+from tests.chassis.running import ROOT, Service, environment, free_port, migrate
 
 Start = Callable[..., Service]
 
@@ -102,6 +102,7 @@ def running(start: Start, traces: Collector) -> dict[str, Service]:
 @pytest.fixture(scope="session", autouse=True)
 def _early(request: pytest.FixtureRequest) -> Iterator[None]:
     """What takes long begins first, beside the other tests: one process after the other leaves a core idle."""
+    environment()
     items = [item for item in request.session.items if isinstance(item, pytest.Function)]
     for name in EARLY:
         if any(needs(item, name) for item in items):
@@ -239,6 +240,13 @@ def without_database(start: Start, away: Outage) -> Service:
     """Started while its database is away."""
     limits = ("DATABASE_CONNECT_TIMEOUT", "DATABASE_STATEMENT_TIMEOUT", "DATABASE_POOL_TIMEOUT")
     return start(DATABASE_URL=away.url, **dict.fromkeys(limits, "0.5"))
+
+
+@pytest.fixture(scope="session")
+def empty() -> Iterator[str]:
+    """The URL of a database that nobody has migrated."""
+    with local_server.test_database(f"test_at_once_{os.getpid()}") as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -53,10 +54,16 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
+@cache
+def environment() -> dict[str, str]:
+    """What the tests were started with: a test that sets variables does so while others start processes beside it."""
+    return dict(os.environ)
+
+
 def migrate(url: str) -> None:
     """As `make migrate` does it."""
     command = {"fastapi": ["-m", "app.chassis.migrate"], "django": ["manage.py", "migrate"]}[about.FRAMEWORK]
-    env = os.environ | {"DATABASE_URL": url}
+    env = environment() | {"DATABASE_URL": url}
     subprocess.run([sys.executable, *command], cwd=ROOT, env=env, check=True, capture_output=True)
 
 
@@ -67,7 +74,7 @@ class Service:
         """A `whole` process is `python -m tests.chassis.probe`, the others are forked where that is imported."""
         (folder / ".env").write_text(dotenv)
         given = {"PORT": str(free_port())} | PRODUCTION | env
-        kept = {name: value for name, value in os.environ.items() if name not in OURS - {"DATABASE_URL"}}
+        kept = {name: value for name, value in environment().items() if name not in OURS - {"DATABASE_URL"}}
         self.env = {name: value for name, value in (kept | given).items() if value is not None}
         self.folder, self.stdout, self.stderr = folder, folder / "stdout", folder / "stderr"
         self.port = int(self.env["PORT"])

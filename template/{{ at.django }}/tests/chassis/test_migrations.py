@@ -1,6 +1,5 @@
 """Migrations: they agree with the models, and processes that migrate at once do not collide."""
 
-import os
 import subprocess
 import sys
 
@@ -8,9 +7,8 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
-from app.chassis import local_server
 from app.chassis.database import applied_migrations, known_migrations
-from tests.chassis.running import ROOT
+from tests.chassis.running import ROOT, environment
 
 
 @pytest.mark.django_db
@@ -31,14 +29,13 @@ def test_a_migration_that_is_not_applied_is_pending() -> None:
 
 
 @pytest.mark.beside
-def test_processes_that_migrate_at_once_wait_for_each_other() -> None:
-    with local_server.test_database(f"test_at_once_{os.getpid()}") as url:
-        command = [sys.executable, "manage.py", "migrate", "--verbosity=1"]
-        environ = {**os.environ, "DATABASE_URL": url}
-        migrating = [
-            subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-            for _ in range(3)
-        ]
-        outputs = [one.communicate(timeout=60) for one in migrating]
+def test_processes_that_migrate_at_once_wait_for_each_other(empty: str) -> None:
+    command = [sys.executable, "manage.py", "migrate", "--verbosity=1"]
+    environ = environment() | {"DATABASE_URL": empty}
+    migrating = [
+        subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    outputs = [one.communicate(timeout=60) for one in migrating]
     assert [one.returncode for one in migrating] == [0, 0, 0], outputs
     assert sorted("Applying" in stdout for stdout, _ in outputs) == [False, False, True]

@@ -6,7 +6,7 @@ from io import StringIO
 
 import pytest
 
-from app.chassis import about, local_server, migrate, revisions, settings
+from app.chassis import migrate, revisions, settings
 from tests.chassis.forked import Forked
 from tests.chassis.running import eventually
 
@@ -29,12 +29,11 @@ def replica(url: str) -> None:
 
 
 @pytest.mark.beside
-def test_replicas_that_migrate_at_once_do_it_once() -> None:
+def test_replicas_that_migrate_at_once_do_it_once(empty: str) -> None:
     """Without the lock the second would find the first one's tables, or half of them."""
     if not REVISIONS:
         pytest.skip("there is no migration yet")
-    with local_server.test_database(f"test_{about.NAME.replace('-', '_')}_{os.getpid()}_empty") as url:
-        assert migrate_at_once(url) == [0] * REPLICAS
+    assert migrate_at_once(empty) == [0] * REPLICAS
 
 
 def test_the_models_and_the_migrations_agree() -> None:
