@@ -6,10 +6,12 @@ import threading
 import time
 
 import httpx2
+import pytest
 
 from tests.chassis.conftest import Start
 
 
+@pytest.mark.beside
 def test_signals_to_the_whole_group_are_one_stop(start: Start) -> None:
     service = start(DRAIN_SECONDS="1").ready()
     slow: list[httpx2.Response] = []
