@@ -11,7 +11,9 @@ SYSTEM: Final[str] = "mysql"
 DEFAULT_URL: Final[str] = f"mysql://root@127.0.0.1:3306/{about.NAME.replace('-', '_')}"
 EXAMPLE_URL: Final[str] = "mysql://user:password@localhost:3306/orders"
 # What the URL may say after its question mark; the driver takes any other for a mistake when it connects.
-PARAMETERS: Final = frozenset({"ssl_ca", "ssl_capath", "ssl_cert", "ssl_check_hostname", "ssl_cipher", "ssl_key", "unix_socket"})
+PARAMETERS: Final = frozenset(
+    {"ssl_ca", "ssl_capath", "ssl_cert", "ssl_check_hostname", "ssl_cipher", "ssl_key", "unix_socket"}
+)
 # As in PostgreSQL: a statement sees what was committed before it, and locks only the rows it changes.
 ENGINE_OPTIONS: Final[dict[str, Any]] = {"isolation_level": "READ COMMITTED"}
 # Time for the server to report its own limit, before the client decides that nobody answers.

@@ -11,7 +11,9 @@ SYSTEM: Final[str] = "postgresql"
 DEFAULT_URL: Final[str] = f"postgresql://postgres@127.0.0.1:5432/{about.NAME.replace('-', '_')}"
 EXAMPLE_URL: Final[str] = "postgresql://user:password@localhost:5432/orders"
 # What the URL may say after its question mark; the driver takes any other for a mistake when it connects.
-PARAMETERS: Final = frozenset({"host", "port", "prepared_statement_cache_size", "ssl", "sslmode", "target_session_attrs"})
+PARAMETERS: Final = frozenset(
+    {"host", "port", "prepared_statement_cache_size", "ssl", "sslmode", "target_session_attrs"}
+)
 ENGINE_OPTIONS: Final[dict[str, Any]] = {}
 # Time for the server to report its own limit, before the client decides that nobody answers.
 GRACE_SECONDS: Final = 2.0
