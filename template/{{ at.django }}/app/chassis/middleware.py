@@ -1,9 +1,8 @@
-"""Between Django and the edge: the route's name on the way in, problem details on the way out."""
+"""Between Django and the edge: the route's name and problem details, on the way out."""
 
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 from django.http import HttpRequest, HttpResponseBase
 
@@ -23,14 +22,13 @@ class Chassis:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
+        exchange = current.get()
+        # Known once Django has looked for the view, whoever has answered since.
+        if exchange is not None and request.resolver_match is not None:
+            exchange.route = template(request.resolver_match.route)
         if response.status_code == METHOD_NOT_ALLOWED:
             return handlers.method_not_allowed(response)
         return response
-
-    def process_view(self, request: HttpRequest, *_view: Any) -> None:
-        exchange = current.get()
-        if exchange is not None and request.resolver_match is not None:
-            exchange.route = template(request.resolver_match.route)
 
     def process_exception(self, _request: HttpRequest, error: Exception) -> HttpResponseBase | None:
         return handlers.reply(error)
