@@ -27,7 +27,6 @@ CLIENT_CLOSED = 499
 POLICY_VIOLATION = 1008
 INTERNAL_ERROR = 1011
 HEADS = frozenset({"http.response.start", "websocket.accept"})
-EXPECTED = (Problem, HTTPException)
 BODY_SECONDS = 30.0
 
 
