@@ -38,9 +38,10 @@ class Connection(asyncio.Protocol):
         self.transport.write(self.request)
 
 
-async def main(url: str, connections: int, seconds: float) -> None:
+async def main(url: str, connections: int, seconds: float, header: str) -> None:
     at = urlsplit(url)
-    request = f"GET {at.path} HTTP/1.1\r\nHost: {at.netloc}\r\n\r\n".encode()
+    lines = [f"GET {at.path} HTTP/1.1", f"Host: {at.netloc}", *([header] if header else []), "", ""]
+    request = "\r\n".join(lines).encode()
     loop = asyncio.get_running_loop()
     started = time.perf_counter()
     for _ in range(connections):
@@ -52,4 +53,4 @@ async def main(url: str, connections: int, seconds: float) -> None:
     print(json.dumps({"requests": len(answered), "seconds": took, "errors": Connection.errors, "p99_us": p99 * 1e6}))
 
 
-asyncio.run(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3])))
+asyncio.run(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), (sys.argv[4:] or [""])[0]))

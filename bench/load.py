@@ -32,7 +32,9 @@ class Answered:
 
 
 class Server:
-    """A process tree that listens on `port`."""
+    """A process tree that listens on `port`; `header` is sent with what it is loaded with."""
+
+    header = ""
 
     def __init__(self, process: subprocess.Popen, port: int, started: float) -> None:
         self.process, self.port, self.started = process, port, started
@@ -63,9 +65,9 @@ class Server:
         rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in self.tree()]
         return sum(int(re.search(r"^Pss: +(\d+)", text, re.M)[1]) for text in rollups) / 1024
 
-    def answer(self, path: str, *, seconds: float) -> Answered:
+    def answer(self, path: str, *, seconds: float, connections: int = CONNECTIONS) -> Answered:
         before = self.cpu_seconds()
-        report = load(f"http://127.0.0.1:{self.port}{path}", seconds=seconds)
+        report = load(f"http://127.0.0.1:{self.port}{path}", seconds=seconds, connections=connections, header=self.header)
         requests = report["requests"]
         return Answered(
             requests / report["seconds"], (self.cpu_seconds() - before) / max(requests, 1) * 1e6, requests, report["p99_us"] / 1e3
@@ -92,26 +94,32 @@ def serving(command: list[str], *, env: dict[str, str], cwd: Path, log: Path, pi
                 raise
 
 
-def load(url: str, *, seconds: float) -> dict[str, float]:
-    """Requests answered, the seconds it took, the 99th percentile; wrk if it is there, else the client beside this file."""
-    if shutil.which("wrk"):
-        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:.0f}s", "--latency", "-s", str(HERE / "report.lua"), url]
-    else:
-        command = [sys.executable, str(HERE / "client.py"), url, str(CONNECTIONS), str(seconds)]
-    run = subprocess.run(on_core(CLIENT_CORE, command), capture_output=True, text=True, check=True)
-    report = json.loads(run.stdout.splitlines()[-1])
+def load(url: str, *, seconds: float, connections: int, header: str = "") -> dict[str, float]:
+    """Requests answered, the seconds it took, the 99th percentile. Raises RuntimeError when some failed."""
+    report = asked(url, seconds=seconds, connections=connections, header=header)
     if report["errors"]:
         raise RuntimeError(f"{report['errors']} of {report['requests']} requests to {url} failed")
     return report
+
+
+def asked(url: str, *, seconds: float, connections: int, header: str = "") -> dict[str, float]:
+    """The same, whatever was answered: `errors` counts what was no success; wrk if it is there, else the client beside this file."""
+    if shutil.which("wrk"):
+        sent = ["-H", header] if header else []
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:.0f}s", "--latency", "-s", str(HERE / "report.lua"), *sent, url]
+    else:
+        command = [sys.executable, str(HERE / "client.py"), url, str(connections), str(seconds), header]
+    run = subprocess.run(on_core(CLIENT_CORE, command), capture_output=True, text=True, check=True)
+    return json.loads(run.stdout.splitlines()[-1])
 
 
 def on_core(core: int, command: list[str]) -> list[str]:
     return ["taskset", "-c", str(core), *command] if shutil.which("taskset") else command
 
 
-def status(port: int, path: str) -> int | None:
+def status(port: int, path: str, *, timeout: float = 5) -> int | None:
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=timeout) as connection:
             connection.sendall(f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n".encode())
             return int(connection.recv(64).split(b" ", 2)[1])
     except (OSError, IndexError):

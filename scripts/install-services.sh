@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Installs and starts, from Debian's packages, what the tests need and this machine lacks: git, make, Python's venv, PostgreSQL, MariaDB.
+# Installs and starts, from Debian's packages, what the tests need and this machine lacks: git, make, Python's venv, PostgreSQL, MariaDB, Redis.
 # A server that listens on its usual port stays as it is. One that is installed here opens to 127.0.0.1 without a password: for tests only.
 set -euo pipefail
 
 POSTGRESQL_PORT=5432
 MARIADB_PORT=3306
+REDIS_PORT=6379
 
 main() {
     local missing=()
@@ -14,12 +15,14 @@ main() {
     can_make_environments || missing+=(python3-venv)
     listens "$POSTGRESQL_PORT" || installed postgresql || missing+=(postgresql)
     listens "$MARIADB_PORT" || installed mariadb-server || missing+=(mariadb-server)
+    listens "$REDIS_PORT" || installed redis-server || missing+=(redis-server)
     if [ ${#missing[@]} -gt 0 ]; then
         install_packages "${missing[@]}"
     fi
     listens "$POSTGRESQL_PORT" || start_postgresql
     listens "$MARIADB_PORT" || start_mariadb
-    echo "PostgreSQL answers on 127.0.0.1:$POSTGRESQL_PORT, MariaDB on 127.0.0.1:$MARIADB_PORT."
+    listens "$REDIS_PORT" || start_redis
+    echo "On 127.0.0.1: PostgreSQL answers on port $POSTGRESQL_PORT, MariaDB on $MARIADB_PORT, Redis on $REDIS_PORT."
 }
 
 listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
@@ -66,6 +69,13 @@ start_mariadb() {
     fi
     wait_for "$MARIADB_PORT" MariaDB
     as_root mariadb --execute "ALTER USER 'root'@'localhost' IDENTIFIED BY ''"
+}
+
+start_redis() {
+    as_root service redis-server start || true
+    # Without an init system: the server itself, in the background, keeping nothing.
+    listens "$REDIS_PORT" || redis-server --daemonize yes --bind 127.0.0.1 --port "$REDIS_PORT" --save "" --appendonly no --dir /tmp >/dev/null
+    wait_for "$REDIS_PORT" Redis
 }
 
 wait_for() {

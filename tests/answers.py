@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Template
+from jinja2 import Environment, FileSystemLoader
 
 ROOT = Path(__file__).parents[1]
 
@@ -40,7 +40,7 @@ def questions() -> dict[str, dict[str, Any]]:
 
 
 def values(question: dict[str, Any]) -> list[Any]:
-    """Every answer of a question that offers a choice; none for free text."""
+    """Every choice that a question offers; none for free text."""
     if question["type"] == "bool":
         return [True, False]
     choices = question.get("choices", [])
@@ -49,19 +49,43 @@ def values(question: dict[str, Any]) -> list[Any]:
 
 
 def choices() -> dict[str, list[Any]]:
-    return {name: found for name, question in questions().items() if (found := values(question))}
+    """What each question may be answered with; each choice of one that takes several is a yes or no: `resilience.deadlines`."""
+    found = {}
+    for name, question in questions().items():
+        if question.get("multiselect"):
+            found |= {f"{name}.{value}": [True, False] for value in values(question)}
+        elif values(question):
+            found[name] = values(question)
+    return found
 
 
+def given(row: dict[str, Any]) -> dict[str, Any]:
+    """The same answers as Copier takes them: a list for a question that takes several; what a row leaves open is the default."""
+    plain = {name: value for name, value in row.items() if name not in choices() or name in questions()}
+    for name in {name.partition(".")[0] for name in row.keys() - plain.keys()}:
+        answered = defaults() | row
+        plain[name] = [value for value in values(questions()[name]) if answered[f"{name}.{value}"]]
+    return plain
+
+
+@cache
 def defaults() -> dict[str, Any]:
     """The answers of `--defaults` to the questions that offer a choice."""
-    return {name: _default(question) for name, question in questions().items() if values(question)}
+    found = {}
+    for name, question in questions().items():
+        if question.get("multiselect"):
+            found |= {f"{name}.{value}": value in _default(question) for value in values(question)}
+        elif values(question):
+            found[name] = _default(question)
+    return found
 
 
 def _default(question: dict[str, Any]) -> Any:
     """A capability's is an expression of the preset, and `--defaults` takes the default preset."""
-    if question["type"] != "bool":
+    if "{%" not in str(question["default"]) and "{{" not in str(question["default"]):
         return question["default"]
-    return yaml.safe_load(Template(question["default"], autoescape=True).render(preset=config()["preset"]["default"]))
+    jinja = Environment(loader=FileSystemLoader(ROOT), extensions=["jinja2_ansible_filters.AnsibleCoreFiltersExtension"], autoescape=True)
+    return yaml.safe_load(jinja.from_string(question["default"]).render(preset=config()["preset"]["default"]))
 
 
 def one_at_a_time() -> list[dict[str, Any]]:
@@ -85,6 +109,16 @@ def every_pair(rows: list[dict[str, Any]] | None = None) -> list[dict[str, Any]]
         rows.append(row)
         missing -= pairs(row)
     return rows
+
+
+def pairwise() -> list[dict[str, Any]]:
+    """Every framework on every database, and what it takes beside them until every pair has met."""
+    bases = [
+        defaults() | {"framework": framework, "database": database}
+        for framework in choices()["framework"]
+        for database in choices()["database"]
+    ]
+    return every_pair(bases)
 
 
 def _fill(row: dict[str, Any], missing: set[Pair], rows: list[dict[str, Any]]) -> dict[str, Any]:

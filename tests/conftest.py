@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import machine
 import pytest
 import template as slipway
 from servers import Missing
@@ -25,9 +26,20 @@ def _quiet_surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
         yield
 
 
+@pytest.fixture(autouse=True)
+def _machine(request: pytest.FixtureRequest) -> Iterator[None]:
+    with machine.taken(alone=request.node.get_closest_marker("alone") is not None):
+        yield
+
+
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return slipway.clone(tmp_path_factory.mktemp("template") / "slipway")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What has the machine to itself comes last, when few others wait for it."""
+    items.sort(key=lambda item: item.get_closest_marker("alone") is not None)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -53,3 +65,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("not proven by this run")
         for text, tests in missing.items():
             terminalreporter.line(f"{len(tests)} x {text}")
+
+    # docs/decisions/0010: one attempt more, and what needed it is told.
+    failed = {report.nodeid for report in terminalreporter.stats.get("failed", [])}
+    for report in terminalreporter.stats.get("rerun", []):
+        if report.nodeid not in failed:
+            terminalreporter.section(f"failed at first, a race to be mended: {report.nodeid}")
+            terminalreporter.line(report.longreprtext)

@@ -10,10 +10,11 @@ import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from shutil import copy2
 
+import machine
 import servers
 from template import ROOT, files, git
 
@@ -78,7 +79,7 @@ def shared_lock(service: Path) -> Iterator[None]:
 
 def make(service: Path, *targets: str, env: dict[str, str], timeout: float = 600) -> str:
     """Runs `make` in the service and returns what it printed; a failure shows the end of that."""
-    with shared_lock(service):
+    with shared_lock(service), machine.one_suite() if "test" in targets else nullcontext():
         done = subprocess.run(
             ["make", "--no-print-directory", *targets],
             cwd=service,

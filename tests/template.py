@@ -7,6 +7,7 @@ from typing import Any
 
 import copier
 import yaml
+from answers import given
 
 ROOT = Path(__file__).parents[1]
 NEXT = "v999.0.0"
@@ -41,12 +42,12 @@ def release(folder: Path, version: str) -> Path:
 
 
 def render(template: Path, folder: Path, answers: dict[str, Any] | None = None, *, version: str = NEXT) -> Path:
-    copier.run_copy(str(template), folder, data=answers or {}, vcs_ref=version, defaults=True, quiet=True)
+    copier.run_copy(str(template), folder, data=given(answers or {}), vcs_ref=version, defaults=True, quiet=True)
     return folder
 
 
 def update(service: Path, answers: dict[str, Any] | None = None, *, version: str = NEXT) -> None:
-    copier.run_update(service, data=answers or {}, vcs_ref=version, defaults=True, overwrite=True, quiet=True)
+    copier.run_update(service, data=given(answers or {}), vcs_ref=version, defaults=True, overwrite=True, quiet=True)
 
 
 def start_history(service: Path, message: str = "New service") -> None:

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import yaml
-from answers import ROOT, config, defaults
+from answers import ROOT, config, defaults, given
 from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 
-ANSWERS = defaults() | {"project_name": "orders", "slug": "orders", "description": "Takes and tracks orders."}
+ANSWERS = given(defaults()) | {"project_name": "orders", "slug": "orders", "description": "Takes and tracks orders."}
 
 
 def environment(root: Path = ROOT) -> SandboxedEnvironment:
@@ -58,7 +58,7 @@ def test_the_framework_stays() -> None:
 
 
 def test_the_plan_enables_what_the_answers_say() -> None:
-    at = plan(framework="django", database="mysql", example=False, ci="none")["at"]
+    at = plan(framework="django", database="mysql", example=False, ci="none", resilience=[], auth="none")["at"]
     assert {name for name, path in at.items() if path} == {"django", "mysql"}
     assert set(at.values()) == {".", ""}
 
@@ -128,7 +128,18 @@ def test_facts_are_yaml_under_every_answer() -> None:
                     .render(ANSWERS | {"framework": framework, "example": example})
                 )
                 facts = yaml.safe_load(text)
-                unknown = set(facts) - {"enabled", "packages", "dev_packages", "env", "parts", "services", "docs", "seeds", "switched_on"}
+                unknown = set(facts) - {
+                    "enabled",
+                    "packages",
+                    "dev_packages",
+                    "env",
+                    "parts",
+                    "services",
+                    "docs",
+                    "commands",
+                    "seeds",
+                    "switched_on",
+                }
                 assert not unknown, f"{path}: extensions/plan.json.jinja does not read {unknown}"
                 for name, variable in facts.get("env", {}).items():
                     assert set(variable) >= {"example", "help"}, f"{path}: {name} needs an example (null: commented out) and a help"

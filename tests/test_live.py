@@ -5,17 +5,13 @@ from typing import Any
 
 import answers
 import pytest
+import servers
 import services
 import template as slipway
 
 pytestmark = pytest.mark.slow
 
-BASES = [
-    answers.defaults() | {"framework": framework, "database": database}
-    for framework in answers.choices()["framework"]
-    for database in answers.choices()["database"]
-]
-ROWS = answers.every_pair(BASES)
+ROWS = answers.pairwise()
 
 
 @pytest.mark.parametrize("row", ROWS, ids=answers.label)
@@ -25,5 +21,9 @@ def test_a_service_passes_its_own_lint_and_tests(template: Path, tmp_path: Path,
     if services.passed_before(service):
         pytest.skip("rendered as it was when it last passed (delete .cache/passed to run it anyway)")
     slipway.start_history(service)
-    assert " passed" in services.make(service, "--keep-going", "lint", "test", env=env)
+    services.make(service, "lint", env=env)
+    printed = services.make(service, "test", env=env)
+    assert " passed" in printed
+    if "no Redis answers" in printed:
+        raise servers.Missing("No Redis on 127.0.0.1:6379: install one, like scripts/install-services.sh does")
     services.passed(service)

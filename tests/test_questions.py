@@ -17,6 +17,8 @@ import yaml
 
 COPIER = [sys.executable, "-m", "copier"]
 MOST_PROMPTS = 8
+# What the standard preset takes of resilience.
+STANDARD = ["deadlines", "rate_limiting", "idempotency", "outbound"]
 
 
 def recorded(service: Path) -> dict[str, Any]:
@@ -44,8 +46,12 @@ def test_the_defaults_are_recorded_and_nothing_else(template: Path, tmp_path: Pa
         "project_name": "orders",
         "slug": "orders",
         "description": "Takes and tracks orders.",
-        "before": {"framework": "fastapi", "preset": "standard", "capabilities": ["example", "fastapi", "github", "sqlite"]},
-        **answers.defaults(),
+        "before": {
+            "framework": "fastapi",
+            "preset": "standard",
+            "capabilities": sorted(["example", "fastapi", "github", "sqlite", *STANDARD]),
+        },
+        **answers.given(answers.defaults()),
     }
 
 
@@ -100,6 +106,8 @@ REFUSALS = [
     ("python_version", "3.10", "'3.10' is not in"),
     ("ci", "jenkins", "is not in ['github', 'gitlab', 'none']"),
     ("license", "gpl", "is not in ['mit', 'apache-2.0', 'proprietary']"),
+    ("resilience", ["deadline"], "'deadline' is not in ['deadlines'"),
+    ("auth", "password", "'password' is not in ['none', 'api_key', 'jwt', 'session', 'oidc']"),
     ("preset", "all", "is not in ['standard', 'minimal', 'everything', 'choose']"),
 ]
 
@@ -118,7 +126,7 @@ def test_every_question_is_refused_something() -> None:
 
 @pytest.mark.parametrize("preset", answers.choices()["preset"])
 def test_every_question_can_be_answered_on_the_command_line(plain_template: Path, tmp_path: Path, preset: str) -> None:
-    given = {name: listed[-1] for name, listed in answers.choices().items()} | {
+    given = answers.given({name: listed[-1] for name, listed in answers.choices().items()}) | {
         "project_name": "Billing desk",
         "slug": "billing",
         "description": "Bills what was ordered.",
@@ -129,9 +137,19 @@ def test_every_question_can_be_answered_on_the_command_line(plain_template: Path
     assert {name: taken[name] for name in given} == given
 
 
-@pytest.mark.parametrize(("preset", "example"), [("standard", True), ("minimal", False), ("everything", True), ("choose", True)])
-def test_a_preset_answers_the_capabilities(plain_template: Path, tmp_path: Path, preset: str, example: bool) -> None:
-    assert ask(plain_template, tmp_path / "svc", preset=preset)["example"] is example
+PRESETS = [
+    ("standard", True, STANDARD),
+    ("minimal", False, []),
+    ("everything", True, answers.values(answers.questions()["resilience"])),
+    ("choose", True, STANDARD),
+]
+
+
+@pytest.mark.parametrize(("preset", "example", "resilience"), PRESETS)
+def test_a_preset_answers_the_capabilities(plain_template: Path, tmp_path: Path, preset: str, example: bool, resilience: list[str]) -> None:
+    taken = ask(plain_template, tmp_path / "svc", preset=preset)
+    assert taken["example"] is example
+    assert taken["resilience"] == resilience
 
 
 def command_line(template: Path, folder: Path, *arguments: str) -> list[str]:

@@ -40,7 +40,7 @@ def test_an_answer_enables_the_capability_of_its_name_and_no_other(service: Path
     folders = {path.name[6:-3] for path in (ROOT / "template").glob("{{ at.* }}")}
     for name, listed in answers.choices().items():
         if listed == [True, False]:
-            assert (name in enabled(service)) is row[name]
+            assert (name.rpartition(".")[2] in enabled(service)) is row[name]
         elif folders & set(listed):
             assert enabled(service) & set(listed) == {row[name]} & folders
 
@@ -98,14 +98,14 @@ def test_the_oldest_python_is_the_one_chosen(service: Path, row: dict[str, Any])
 def test_packages_are_the_plan_s(service: Path, row: dict[str, Any]) -> None:
     """The user's list starts empty; the template's are in groups of their own."""
     settings = tomllib.loads((service / "pyproject.toml").read_text())
-    plan = json.loads(environment().get_template("extensions/plan.json.jinja").render(ANSWERS | row))
+    plan = json.loads(environment().get_template("extensions/plan.json.jinja").render(ANSWERS | answers.given(row)))
     assert settings["project"]["dependencies"] == []
     assert settings["dependency-groups"]["chassis"] == plan["packages"]
     assert [package for package in settings["dependency-groups"]["dev"] if isinstance(package, str)] == plan["dev_packages"]
 
 
 def test_variables_are_the_plan_s(service: Path, row: dict[str, Any]) -> None:
-    plan = json.loads(environment().get_template("extensions/plan.json.jinja").render(ANSWERS | row))
+    plan = json.loads(environment().get_template("extensions/plan.json.jinja").render(ANSWERS | answers.given(row)))
     documented = set(re.findall(r"^#? ?([A-Z][A-Z0-9_]+)=", (service / ".env.example").read_text(), re.MULTILINE))
     assert documented == set(plan["env"])
 
@@ -146,7 +146,8 @@ def _answers_that_enable(capabilities: frozenset[str]) -> dict[str, Any] | None:
     facts = {name: (ROOT / f"template/{{{{ at.{name} }}}}/facts.yml").read_text() for name in sorted(capabilities)}
     switches = {name: next(line for line in text.splitlines() if line.startswith("enabled:")) for name, text in facts.items()}
     asked = sorted(set().union(*(meta.find_undeclared_variables(jinja.parse(line)) for line in switches.values())))
-    for given in product(*(answers.choices()[name] for name in asked)):
+    offered = answers.choices() | {name: [answers.values(one)] for name, one in answers.questions().items() if one.get("multiselect")}
+    for given in product(*(offered[name] for name in asked)):
         context = dict(zip(asked, given, strict=True))
         if all(yaml.safe_load(jinja.from_string(line).render(context))["enabled"] for line in switches.values()):
             return context

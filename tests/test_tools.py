@@ -162,6 +162,19 @@ def test_gitlab_ci_keeps_to_its_schema(service: Path, row: dict[str, Any]) -> No
         run("check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci", path, cwd=service)
 
 
+def test_somebody_is_told_of_newer_packages(service: Path, row: dict[str, Any]) -> None:
+    dependabot, renovate = service / ".github/dependabot.yml", service / "renovate.json"
+    assert (dependabot.exists(), renovate.exists()) == (row["ci"] == "github", row["ci"] == "gitlab")
+    if dependabot.exists():
+        run("check-jsonschema", "--builtin-schema", "vendor.dependabot", dependabot, cwd=service)
+        ecosystems = {one["package-ecosystem"] for one in load(dependabot)["updates"]}
+        assert ecosystems == {"uv", "github-actions", "docker", "docker-compose"}
+    if renovate.exists():
+        run("check-jsonschema", "--builtin-schema", "vendor.renovate", renovate, cwd=service)
+        # The template's own job does that.
+        assert json.loads(renovate.read_text())["copier"] == {"enabled": False}
+
+
 def test_ci_tests_against_the_chosen_database(service: Path, row: dict[str, Any]) -> None:
     """The very image and password of compose.yaml, under the address where each CI puts it."""
     if row["ci"] == "none" or row["database"] == "sqlite":
@@ -187,7 +200,7 @@ def test_ci_tests_against_the_chosen_database(service: Path, row: dict[str, Any]
 def test_ci_runs_the_commands_of_the_makefile(service: Path, row: dict[str, Any]) -> None:
     texts = [path.read_text() for path in [*workflows(service), service / ".gitlab-ci.yml"] if path.exists()]
     named = set(re.findall(r"make (\w+)", "\n".join(texts)))
-    assert named == (set() if row["ci"] == "none" else {"lint", "test", "update"})
+    assert named == (set() if row["ci"] == "none" else {"audit", "lint", "test", "update"})
     for target in named:
         run("make", "--dry-run", target, "UV=true", cwd=service)
 

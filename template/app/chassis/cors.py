@@ -29,22 +29,27 @@ class Settings(BaseSettings):
         return value
 
 
-EXPOSED = b"link, location, retry-after, x-request-id"
+EXPOSED = b"idempotency-replayed, link, location, ratelimit, ratelimit-policy, retry-after, x-request-id"
+ALLOWED = (
+    b"accept, authorization, content-type, idempotency-key, traceparent, x-csrf-token, x-request-id, x-request-timeout"
+)
 _PREFLIGHT: Headers = [
     (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE"),
-    (
-        b"access-control-allow-headers",
-        b"accept, authorization, content-type, idempotency-key, traceparent, x-request-id",
-    ),
+    (b"access-control-allow-headers", ALLOWED),
     (b"access-control-max-age", b"600"),
 ]
+_CREDENTIALS: Final = (b"access-control-allow-credentials", b"true")
 _origins: frozenset[str] = frozenset()
+_credentials = False
 
 
 @contextmanager
 def resources() -> Iterator[None]:
-    global _origins
+    from app.chassis.parts import PARTS  # noqa: PLC0415 - of which this is one
+
+    global _origins, _credentials
     _origins = frozenset(load(Settings).cors_origins)
+    _credentials = any(getattr(part, "CREDENTIALS", False) for part in PARTS)
     yield
 
 
@@ -57,6 +62,9 @@ def enter(exchange: Exchange) -> Reply | None:
         return None
     exchange.reply_headers.append((b"access-control-allow-origin", origin.encode("latin-1")))
     exchange.reply_headers.append((b"access-control-expose-headers", EXPOSED))
+    if _credentials and origin in _origins:
+        # A cookie, which a part takes for a credential.
+        exchange.reply_headers.append(_CREDENTIALS)
     if exchange.method == "OPTIONS" and exchange.header("access-control-request-method") is not None:
         return Reply(204, b"", b"text/plain", _PREFLIGHT)
     return None

@@ -26,6 +26,12 @@ class Problem(Exception):
         self.members = members
 
 
+class Forbidden(Problem):
+    """Who asks is known and may not do this."""
+
+    status = 403
+
+
 class NotFound(Problem):
     """`raise NotFound("order", order_id)`"""
 
@@ -58,6 +64,20 @@ class Unavailable(Problem):
 
     status = 503
     headers: ClassVar[Mapping[str, str]] = {"Retry-After": "1"}
+
+
+class Expired(Problem):
+    """The request's time is over: whatever it has begun is taken back."""
+
+    status = 504
+
+
+def expire(stage: str) -> Expired:
+    """`raise expire("database")`: what to raise when the deadline is met, noted for the metrics."""
+    exchange = current.get()
+    if exchange is not None:
+        exchange.expired = stage
+    return Expired("The time that this request had is over.")
 
 
 def problem(status: int, detail: str | None = None, **members: Any) -> bytes:

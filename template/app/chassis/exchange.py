@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.trace import Span
 
+    from app.chassis.auth import Principal
+    from app.chassis.errors import Problem
+    from app.chassis.routes import Policy
+
 Headers = list[tuple[bytes, bytes]]
 UNMATCHED = "unmatched"
 BODILESS = frozenset({"GET", "HEAD"})
@@ -30,7 +34,12 @@ class Exchange:
 
     `started` is in seconds of `time.perf_counter`, `seconds` is how long it took; `trace_id` is an integer of 128 bits,
     `span_id` and `parent_id` are of 64.
-    `body_limit` is in bytes and honoured by the adapter, on the declared and on the streamed length.
+    `body_limit` is in bytes and honoured by the adapter, on the declared and on the streamed length; `deadline`, of
+    `time.perf_counter` too, is honoured by it as far as it can.
+    `client` is an address, `principal` whoever was authenticated, `subject` its name, `queued` how many
+    seconds a trusted proxy kept the request; `expired` says where the deadline was met: queue, work, database or
+    outbound. `policy` is for `routes`, which looks it up once; `rejected` is why a credential was refused, and
+    `refusal` what to say of one that could not be checked.
     """
 
     # Defaults live on the class: a request only pays for what it sets.
@@ -38,6 +47,14 @@ class Exchange:
     route = UNMATCHED
     seconds = 0.0
     body_limit: int | None = None
+    deadline: float | None = None
+    principal: "Principal | None" = None
+    subject = ""
+    rejected = ""
+    refusal: "Problem | None" = None
+    queued = 0.0
+    expired = ""
+    policy: "Policy | None" = None
     error: BaseException | None = None
     request_id = ""
     trace_id = 0
@@ -55,6 +72,11 @@ class Exchange:
         self.started = perf_counter()
         self.reply_headers: Headers = []
 
+    @property
+    def begun(self) -> bool:
+        """Whether the reply has begun."""
+        return "status" in self.__dict__
+
     def header(self, name: str) -> str | None:
         """The request header `name` (lower case), decoded as latin-1; each adapter knows where to look."""
         raise LookupError(name)
@@ -62,3 +84,11 @@ class Exchange:
 
 current: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
 """The request that the running code serves, if any: log lines and problems take their ids from it."""
+
+
+def remaining() -> float | None:
+    """Seconds that are left for the request which the running code serves; None if nothing limits it."""
+    exchange = current.get()
+    if exchange is None or exchange.deadline is None:
+        return None
+    return exchange.deadline - perf_counter()

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
+from app.chassis import routes
 from app.chassis.errors import CONTENT_TYPE
+from app.chassis.parts import PARTS
 
 Document = dict[str, Any]
 
@@ -54,8 +56,14 @@ def with_problems(document: Document) -> Document:
     for name in ("HTTPValidationError", "ValidationError"):
         # What FastAPI would say of a refused value, were it not a problem.
         schemas.pop(name, None)
-    for operations in document["paths"].values():
-        for operation in operations.values():
+    for part in PARTS:
+        if hasattr(part, "schemes"):
+            document["components"].setdefault("securitySchemes", {}).update(part.schemes())
+    documents = [part.document for part in PARTS if hasattr(part, "document")]
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            for describe in documents:
+                describe(routes.policy_at(method.upper(), path), operation)
             responses = {str(status): response for status, response in operation["responses"].items()}
             # "4XX" and "default" are whatever the route says they are.
             failures = {int(status) for status in responses if status.isdigit() and status >= "400"}

@@ -55,6 +55,11 @@ def drain() -> None:
     _phase = Phase.DRAINING
 
 
+def opened() -> bool:
+    """Whether everything is loaded."""
+    return _phase is not Phase.STARTING
+
+
 def draining() -> bool:
     return _phase is Phase.DRAINING
 

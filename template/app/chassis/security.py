@@ -59,7 +59,8 @@ _BASE: Final[Headers] = [
 _HSTS: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
 _limit = 0
-_hosts: tuple[str, ...] = ()
+# None until the settings are read: the edge answers while the rest still starts.
+_hosts: tuple[str, ...] | None = None
 _api_headers: Headers = []
 _page_headers: Headers = []
 # Host headers that were found good, so that the common case is one look-up; only good ones, so it stays small.
@@ -84,13 +85,16 @@ def enter(exchange: Exchange) -> Reply | None:
     exchange.reply_headers += _page_headers if path.startswith(UNDER_PAGES) or path in PAGES else _api_headers
     exchange.body_limit = _limit
     host = exchange.header("host")
-    if host not in _good_hosts and not _admit(host):
+    if _hosts is None:
+        # A 400 would be the last word, and who sends it again a moment later would be served.
+        return problem_reply(503, "The service is starting.")
+    if host not in _good_hosts and not _admit(host, _hosts):
         return problem_reply(400, "The Host header names no host of this service; see ALLOWED_HOSTS.")
     return None
 
 
-def _admit(host: str | None) -> bool:
-    if host is None or not any(_matches(_without_port(host.lower()), pattern) for pattern in _hosts):
+def _admit(host: str | None, hosts: tuple[str, ...]) -> bool:
+    if host is None or not any(_matches(_without_port(host.lower()), pattern) for pattern in hosts):
         return False
     if len(_good_hosts) < 1000:
         _good_hosts.add(host)

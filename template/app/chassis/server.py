@@ -13,6 +13,7 @@ from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field, field_validator
@@ -43,6 +44,13 @@ class Settings(BaseSettings):
     shutdown_timeout: int = Field(
         30, gt=0, description="Seconds that requests in flight get to finish.", examples=["30"]
     )
+    tls_cert: Path | None = Field(
+        None, description="File with the certificate, and those between it and its CA.", examples=["/etc/tls/tls.crt"]
+    )
+    tls_key: Path | None = Field(None, description="File with the key of TLS_CERT.", examples=["/etc/tls/tls.key"])
+    tls_client_ca: Path | None = Field(
+        None, description="File with the CAs whose clients, and no others, are served.", examples=["/etc/tls/ca.crt"]
+    )
 
     @field_validator("host")
     @classmethod
@@ -65,7 +73,7 @@ def run(target: str) -> None:
     gc.disable()
     refuse(settings_problems())
     settings = load(Settings)
-    refuse(taken_ports(settings.host))
+    refuse([*taken_ports(settings.host), *unusable_files(settings)])
     logging.configure()
     if sys.platform == "linux":
         # The worker starts with what is already imported; 3.14 would import it all again.
@@ -117,6 +125,22 @@ def taken_ports(host: str) -> Iterable[str]:
                 yield f"{name}: cannot listen on {host}:{port}, {error.strerror} (example: {name}={port + 1})"
 
 
+def unusable_files(settings: Settings) -> Iterable[str]:
+    """Looked at by the server alone: a command such as migrate has the same variables, and perhaps not the files."""
+    files = (settings.tls_cert, settings.tls_key, settings.tls_client_ca)
+    if any(files):
+        from app.chassis import tls  # noqa: PLC0415 - for most services a proxy does this
+
+        yield from tls.problems(*files)
+
+
+def threads() -> int:
+    """How many there are under WSGI: those that serve, and what parts want beside them."""
+    from app.chassis.parts import PARTS  # noqa: PLC0415 - the parts import this module
+
+    return load(Settings).threads + sum(getattr(part, "SPARE_THREADS", 0) for part in PARTS)
+
+
 def family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
@@ -136,7 +160,7 @@ def drain(_number: int, _frame: object) -> None:
 
 def granian(settings: Settings) -> Any:
     # Imported here: nobody needs a server to be told that a setting is wrong.
-    from granian.constants import HTTPModes, Interfaces  # noqa: PLC0415
+    from granian.constants import HTTPModes, Interfaces, SSLProtocols  # noqa: PLC0415
     from granian.http import HTTP1Settings  # noqa: PLC0415
     from granian.log import LogLevels  # noqa: PLC0415
     from granian.server.mp import MPServer  # noqa: PLC0415
@@ -175,12 +199,18 @@ def granian(settings: Settings) -> Any:
         address=settings.host,
         port=settings.port,
         interface=Interfaces.WSGI if WSGI else Interfaces.ASGI,
-        blocking_threads=settings.threads if WSGI else 1,
+        blocking_threads=threads() if WSGI else 1,
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=IDLE_SECONDS * 1000, max_buffer_size=HEADER_BYTES),
         backpressure=CONNECTIONS,
         websockets=not WSGI,
         workers_kill_timeout=settings.shutdown_timeout,
+        ssl_cert=settings.tls_cert,
+        ssl_key=settings.tls_key,
+        ssl_ca=settings.tls_client_ca,
+        ssl_client_verify=settings.tls_client_ca is not None,
+        # Some load balancers speak 1.2 to what is behind them; what is weak in it rustls does not know.
+        ssl_protocol_min=SSLProtocols.tls12,
         # Its own handlers would write beside ours.
         log_dictconfig={"version": 1, "disable_existing_loggers": False, "loggers": {}},
         log_level=LogLevels(load(logging.Settings).log_level.lower()),

@@ -2,15 +2,18 @@
 
 import os
 from collections.abc import Iterable
+from errno import ENOTDIR
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast
 from urllib.parse import SplitResult, urlsplit
 
 import pydantic_settings
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 Environment = Literal["development", "test", "production"]
+SECRETS_DIR = "/run/secrets"
 DEVELOPMENT_KEY = "development-only-key-never-use-it-in-production"
 
 
@@ -21,6 +24,17 @@ def split_commas(value: object) -> object:
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_commas)]
 """A comma-separated list, such as `ALLOWED_HOSTS=api.example.com,.internal`."""
+
+
+def check_networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        return tuple(str(ip_network(one)) for one in value)
+    except ValueError:
+        raise ValueError("each is an IP address or a network without host bits") from None
+
+
+Networks = Annotated[Names, AfterValidator(check_networks)]
+"""A comma-separated list of addresses and networks, such as `TRUSTED_PROXIES=10.0.0.0/8,192.168.1.7`."""
 
 
 class BaseSettings(pydantic_settings.BaseSettings):
@@ -44,6 +58,11 @@ class Settings(BaseSettings):
         validate_default=True,
         description="Signs what the service hands out; at least 32 characters.",
         examples=["the output of: openssl rand -base64 48"],
+    )
+    secrets_dir: Path = Field(
+        Path(SECRETS_DIR),
+        description="Where files may be instead of variables: the name is the variable's, the content its value.",
+        examples=[SECRETS_DIR],
     )
 
     @field_validator("debug")
@@ -89,7 +108,10 @@ def problems(kinds: Iterable[type[BaseSettings]]) -> list[str]:
     lines: dict[str, None] = {}
     for kind in kinds:
         try:
-            _loaded[kind] = kind(_env_file=env_file())
+            _loaded[kind] = kind(_env_file=env_file(), _secrets_dir=secrets_dir())
+        except OSError as error:
+            why = f"{error.filename} cannot be read: {error.strerror}"
+            lines[f"SECRETS_DIR: {why} (example: SECRETS_DIR={SECRETS_DIR})"] = None
         except ValidationError as error:
             lines.update(dict.fromkeys(line(kind, cast("dict[str, Any]", one)) for one in error.errors()))
     return list(lines)
@@ -106,6 +128,17 @@ def line(kind: type[BaseSettings], error: dict[str, Any]) -> str:
 def env_file() -> Path | None:
     """`.env` is a convenience of development: anywhere else the environment alone counts."""
     return Path(".env") if os.environ.get("ENVIRONMENT") in {None, "", "development"} else None
+
+
+def secrets_dir() -> Path | None:
+    """Where an orchestrator puts secrets as files; a variable of the environment wins."""
+    given = os.environ.get("SECRETS_DIR")
+    folder = Path(given or SECRETS_DIR)
+    # One that somebody has named has to be there.
+    if given and not folder.is_dir():
+        raise NotADirectoryError(ENOTDIR, "it is no folder", str(folder))
+    # The usual one may be there for somebody else.
+    return folder if given or os.access(folder, os.R_OK | os.X_OK) else None
 
 
 def split_url(url: str) -> SplitResult:

@@ -1,40 +1,39 @@
 """Services that several tests speak to, started together because a start takes most of a second."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+import tomllib
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from inspect import signature
+from pathlib import Path
 
 import pytest
 
 from app.chassis import local_server
-from tests.chassis import forked
+from tests.chassis import discovered, forked
 from tests.chassis.collector import Collector, collector
-from tests.chassis.outage import Outage, outage
-from tests.chassis.running import ROOT, Service, environment, free_port, migrate
+from tests.chassis.outage import Outage, free_port, outage
+from tests.chassis.running import ROOT, Service, environment, migrate
 
 Start = Callable[..., Service]
 
 CHASSIS = ROOT / "tests" / "chassis"
 CONFIG = ROOT / "schemathesis.toml"
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES")
-# Its command, once the document is known to be valid; a process of its own, for it takes a second to import.
-SCHEMATHESIS = """
-import sys
-import schemathesis
-from schemathesis.cli import schemathesis as command
-
-schemathesis.openapi.from_url(sys.argv[-1]).validate()
-command()
-"""
+# Two who may do the same. Whoever is first sends each request, and the second must not see what it gets.
+PEERS = ("one", "other")
 RESULT = pytest.StashKey["Future[None]"]()
-EARLY = ("running", "without_database", "useless", "crashing", "stopping_at_once", "promises")
+EARLY = ("running", "promises", "useless", "without_database", "behind", "crashing", "stopping_at_once")
+# How many wait at a time: each more takes a little of the cores, too.
+BESIDE = 12
 DOTENV = """\
 LOG_LEVEL=DEBUG
 CORS_ORIGINS=https://app.example.com
@@ -42,16 +41,28 @@ CORS_ORIGINS=https://app.example.com
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "beside: a test that mostly waits; it runs beside the others")
+    # What it keeps it keeps in a database of its own: the others empty every table of the one that they share.
+    config.addinivalue_line(
+        "markers", "beside(row): a test that mostly waits; it runs beside the others, one after the other in a row"
+    )
     # Each of many processes would compile what it imports.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     forked.prepare()
+    for module in discovered.fixtures():
+        config.pluginmanager.register(module)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """First what needs no service while they start, last what is at work beside the others."""
-    items.sort(key=lambda item: (is_beside(item), needs(item, "start"), CHASSIS not in item.path.parents))
+    """First what needs no service while they start, and what waits is at work beside it; then one after the other."""
+    items.sort(key=lambda item: (turn(item), CHASSIS not in item.path.parents))
+
+
+def turn(item: pytest.Item) -> int:
+    """Nothing runs beside the last ones: some count what a service has done, Hypothesis minds who else draws lots."""
+    if is_beside(item):
+        return 1
+    return 2 if needs(item, "start") or item.get_closest_marker("hypothesis") else 0
 
 
 def is_beside(item: pytest.Item) -> bool:
@@ -101,18 +112,49 @@ def running(start: Start, traces: Collector) -> dict[str, Service]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _early(request: pytest.FixtureRequest) -> Iterator[None]:
-    """What takes long begins first, beside the other tests: one process after the other leaves a core idle."""
+    """What takes long begins first, beside the other tests: one process after the other leaves a core idle.
+
+    Nothing here waits until a service is ready: whoever speaks to it does.
+    """
     environment()
     items = [item for item in request.session.items if isinstance(item, pytest.Function)]
-    for name in EARLY:
+    for name in (*EARLY, *discovered.early()):
         if any(needs(item, name) for item in items):
             request.getfixturevalue(name)
-    beside = [item for item in items if is_beside(item)]
-    with ThreadPoolExecutor(len(beside) or 1) as pool:
-        for item in beside:
-            given = {name: request.getfixturevalue(name) for name in signature(item.function).parameters}
-            item.stash[RESULT] = pool.submit(item.function, **given)
+    with ThreadPoolExecutor(BESIDE) as pool:
+        for row in rows(items):
+            calls = []
+            for item in row:
+                given = {name: given_to(item, name, request) for name in signature(item.function).parameters}
+                result: Future[None] = Future()
+                item.stash[RESULT] = result
+                calls.append((result, partial(item.function, **given)))
+            pool.submit(one_after_the_other, calls)
         yield
+
+
+def rows(items: list[pytest.Function]) -> Iterable[list[pytest.Function]]:
+    """The tests that run beside the others: those of one row together, each of the others alone."""
+    found: dict[str, list[pytest.Function]] = {}
+    for item in items:
+        marker = item.get_closest_marker("beside")
+        if marker is not None and not any(skip.args[0] for skip in item.iter_markers("skipif")):
+            found.setdefault(marker.args[0] if marker.args else item.nodeid, []).append(item)
+    return found.values()
+
+
+def one_after_the_other(calls: "list[tuple[Future[None], partial[None]]]") -> None:
+    for result, call in calls:
+        try:
+            result.set_result(call())
+        except BaseException as error:  # noqa: BLE001 - it is the test's own, and raised where the test is reported
+            result.set_exception(error)
+
+
+def given_to(item: pytest.Function, name: str, request: pytest.FixtureRequest) -> object:
+    """The value of a parametrised argument, else of a fixture."""
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    return params[name] if name in params else request.getfixturevalue(name)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -128,19 +170,19 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 @pytest.fixture(scope="session")
 def production(running: dict[str, Service]) -> Service:
     """ENVIRONMENT=production, every trace kept."""
-    return running["production"].ready()
+    return running["production"]
 
 
 @pytest.fixture(scope="session")
 def development(running: dict[str, Service]) -> Service:
     """No variable set but the database's: console lines, documentation, `.env`, no tracing."""
-    return running["development"].ready()
+    return running["development"]
 
 
 @pytest.fixture(scope="session")
 def managed(running: dict[str, Service]) -> Service:
     """A management port, two threads, small bodies, no trace kept unless the caller keeps it."""
-    return running["managed"].ready()
+    return running["managed"]
 
 
 @pytest.fixture(scope="session")
@@ -152,19 +194,23 @@ def promises(start: Start) -> Iterator["Future[subprocess.CompletedProcess[str]]
 
 def examine(start: Start, url: str) -> "subprocess.CompletedProcess[str]":
     migrate(url)
-    service = start(DATABASE_URL=url, DOCS_ENABLED="true").ready()
+    service = start(DATABASE_URL=url, DOCS_ENABLED="true")
+    allowed = scopes(service)
+    who = {name: discovered.headers(url, name, *allowed) for name in PEERS}
     done = subprocess.run(
         [
-            *(sys.executable, "-c", SCHEMATHESIS),
-            *(["--config-file", str(CONFIG)] if CONFIG.exists() else []),
+            # Modules here are none of its own.
+            *(sys.executable, "-P", str(CHASSIS / "promises.py")),
+            *("--config-file", str(configured(service.folder, who))),
             *("run", "--no-color", "--warnings", "off"),
             # The same cases every time, unless somebody asks for more: a service's own tests do not fail by chance.
-            *(["--max-examples", EXAMPLES] if EXAMPLES else ["--max-examples", "4", "--generation-deterministic"]),
-            # Calls in a row find little in few examples: they take their time only when it is there.
-            *([] if EXAMPLES else ["--phases", "examples,coverage,fuzzing"]),
+            *(["--max-examples", EXAMPLES] if EXAMPLES else ["--generation-deterministic"]),
+            # Chance and calls in a row find little in few examples: they take their time only when it is there.
+            *([] if EXAMPLES else ["--phases", "examples,coverage"]),
             f"{service.http.base_url}/openapi.json",
         ],
         cwd=service.folder,
+        env=os.environ | {"OTHER": json.dumps(who[PEERS[1]])},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -172,6 +218,31 @@ def examine(start: Start, url: str) -> "subprocess.CompletedProcess[str]":
     )
     service.stop()
     return done
+
+
+def configured(folder: Path, who: dict[str, dict[str, str]]) -> Path:
+    """schemathesis.toml as it is, and who calls, as its own way to sign in: it tries what happens without."""
+    people = folder / "people.json"
+    entries = [
+        {"name": name, "fixedHeaders": [{"name": one, "value": value} for one, value in headers.items()]}
+        for name, headers in who.items()
+    ]
+    people.write_text(json.dumps({"auth": entries}), encoding="utf-8")
+    text = CONFIG.read_text(encoding="utf-8") if CONFIG.exists() else ""
+    if all(who.values()) and "auth" not in tomllib.loads(text):
+        text += f"\n[auth.wfc]\npath = {json.dumps(str(people))}\nuser = "
+        text += f"{json.dumps(PEERS[0])}\npeers = {json.dumps(PEERS)}\n"
+    path = folder / CONFIG.name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def scopes(service: Service) -> set[str]:
+    """Everything that a caller may need to be allowed to do."""
+    paths = service.http.get("/openapi.json").json()["paths"]
+    operations = [operation for path in paths.values() for operation in path.values()]
+    needs = [need for operation in operations for need in operation.get("security", ())]
+    return {scope for need in needs for listed in need.values() for scope in listed}
 
 
 @dataclass(frozen=True)
@@ -208,6 +279,12 @@ def stay(service: Service) -> Stay:
     service.terminate()
     status = service.exit_status()
     return Stay(max(requests), time.monotonic() - started, status)
+
+
+@pytest.fixture(scope="session")
+def behind(start: Start) -> Service:
+    """Its clients are seen through proxies on this machine and in 10.0.0.0/8."""
+    return start(TRUSTED_PROXIES="127.0.0.1, 10.0.0.0/8, fd00::/8")
 
 
 @pytest.fixture(scope="session")
@@ -268,7 +345,7 @@ def stopping_at_once(start: Start, traces: Collector) -> Service:
 @pytest.fixture(scope="session")
 def terminated(stopping_at_once: Service) -> Service:
     """Stopped right after a request, before its log line and its span would have been sent."""
-    service = stopping_at_once.ready()
+    service = stopping_at_once
     service.http.get("/probe/ok", headers={"x-request-id": "last-request"})
     service.terminate()
     assert service.exit_status() == 0

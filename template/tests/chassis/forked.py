@@ -3,7 +3,9 @@
 import multiprocessing
 import multiprocessing.forkserver
 import os
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -37,14 +39,26 @@ class Forked:
             return self.process.exitcode
 
 
-def serve(folder: Path, env: Mapping[str, str]) -> None:
-    """In the process: what `python -m tests.chassis.probe` is in this folder, with this environment."""
+def become(folder: Path, env: Mapping[str, str]) -> None:
+    """In the process: one of its own, in this folder and with this environment."""
     os.setsid()
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(env)
     for number, name in ((1, "stdout"), (2, "stderr")):
-        os.dup2(os.open(name, os.O_WRONLY), number)
+        os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT), number)
+
+
+def call(folder: Path, env: Mapping[str, str], module: str, arguments: Sequence[str]) -> None:
+    """In the process: what `python -m module arguments` is."""
+    become(folder, env)
+    sys.argv = [module, *arguments]
+    import_module(module).main()
+
+
+def serve(folder: Path, env: Mapping[str, str]) -> None:
+    """In the process: what `python -m tests.chassis.probe` is."""
+    become(folder, env)
 
     from app.chassis.server import run  # noqa: PLC0415 - whoever starts the process needs no server
 

@@ -1,16 +1,50 @@
 """A database that a test can take away: a proxy in front of a server, a lock on SQLite's file."""
 
+import fcntl
 import os
 import socket
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import cache
+from itertools import cycle
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
-DEFAULT_PORTS = {"postgresql": 5432, "postgres": 5432, "mysql": 3306, "mariadb": 3306}
+PORTS = 200
+DEFAULT_PORTS = {"postgresql": 5432, "postgres": 5432, "mysql": 3306, "mariadb": 3306, "redis": 6379, "rediss": 6379}
+
+
+def free_port() -> int:
+    """One where nobody listens, and that no other test gets before somebody does."""
+    while True:
+        port = next(own_ports())
+        with socket.socket() as taken, suppress(OSError):
+            taken.bind(("127.0.0.1", port))
+            return port
+
+
+@cache
+def own_ports() -> Iterator[int]:
+    """Ports of this run alone, below those that the system gives to whoever connects.
+
+    Between the choice of a port and the moment in which a service listens there it has time to start: of a hundred that
+    start at a time on this machine, two would else choose the same one now and then.
+    """
+    for first in range(10_000, 30_000, PORTS):
+        with suppress(OSError):
+            # Open, and so locked, until this process ends.
+            lock = os.open(f"{tempfile.gettempdir()}/test-ports-{first}.lock", os.O_RDWR | os.O_CREAT)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(lock)
+                raise
+            return cycle(range(first, first + PORTS))
+    raise RuntimeError(f"all of {tempfile.gettempdir()}/test-ports-*.lock are in use, or may not be opened")
 
 
 class Outage(Protocol):
@@ -37,7 +71,7 @@ class Lock:
 
     def __init__(self, url: str, copy: Path) -> None:
         self.url = f"sqlite:///{copy}"
-        self.connection = sqlite3.connect(copy, isolation_level=None)
+        self.connection = sqlite3.connect(copy, isolation_level=None, check_same_thread=False)
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as original:
             original.backup(self.connection)
         self.connection.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -53,9 +87,7 @@ class Proxy:
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         self.target = (parts.hostname or "127.0.0.1", parts.port or DEFAULT_PORTS[parts.scheme.partition("+")[0]])
-        with socket.socket() as taken:
-            taken.bind(("127.0.0.1", 0))
-            self.port = taken.getsockname()[1]
+        self.port = free_port()
         login, at, _ = parts.netloc.rpartition("@")
         self.url = parts._replace(netloc=f"{login}{at}127.0.0.1:{self.port}").geturl()
         self.listener: socket.socket | None = None

@@ -15,6 +15,7 @@ IDS = {"request_id", "trace_id", "span_id"}
 FORGED = 'innocent\r\n{"event": "forged"}\x1b[2K\x00\u2028\x85end'
 
 
+@pytest.mark.beside
 def test_a_request_is_one_line(production: Service) -> None:
     production.http.get("/probe/items/7?secret=in-the-query", headers={"x-request-id": "one-line"})
     line = production.line(event="http.request", request_id="one-line")
@@ -28,6 +29,7 @@ def test_a_request_is_one_line(production: Service) -> None:
     assert 0 < line["duration_ms"] < 5000
 
 
+@pytest.mark.beside
 def test_the_application_s_lines_carry_the_ids_of_their_request(production: Service) -> None:
     reply = production.http.get("/probe/log", params={"message": "own.line"})
     own = production.line(event="own.line")
@@ -36,6 +38,7 @@ def test_the_application_s_lines_carry_the_ids_of_their_request(production: Serv
     assert (len(own["trace_id"]), len(own["span_id"])) == (32, 16)
 
 
+@pytest.mark.beside
 @pytest.mark.parametrize("logger", ["library", "library.child", "sqlalchemy.engine.Engine", "django.request"])
 def test_the_standard_library_s_loggers_have_the_same_shape(production: Service, logger: str) -> None:
     message = f"said by {logger}"
@@ -52,6 +55,7 @@ def test_the_server_s_own_lines_have_the_same_shape(production: Service) -> None
     assert production.stderr.read_text() == ""
 
 
+@pytest.mark.beside
 def test_an_unhandled_error_is_logged_with_its_ids_and_traceback(production: Service) -> None:
     reply = production.http.get("/probe/boom")
     ids = {"request_id": reply.headers["x-request-id"]}
@@ -67,6 +71,7 @@ def test_a_request_id_that_cannot_be_trusted_is_replaced(production: Service, gi
     assert len(reply.headers["x-request-id"]) == 32
 
 
+@pytest.mark.beside
 @pytest.mark.parametrize("logger", ["", "library"])
 def test_control_characters_forge_no_json_line(production: Service, logger: str) -> None:
     production.http.get("/probe/log", params={"message": FORGED + logger, "logger": logger})
@@ -74,15 +79,17 @@ def test_control_characters_forge_no_json_line(production: Service, logger: str)
     assert not production.lines(event="forged")
 
 
+@pytest.mark.beside
 @pytest.mark.parametrize("logger", ["", "library"])
 def test_control_characters_forge_no_console_line(development: Service, logger: str) -> None:
-    marker = f"marked{logger}"
+    marker = f"marked {logger or 'structlog'} "
     development.http.get("/probe/log", params={"message": marker + FORGED, "logger": logger})
     (line,) = eventually(lambda: [line for line in development.output().split("\n") if marker in line])
     assert line.isprintable()
     assert "end" in line
 
 
+@pytest.mark.beside
 def test_development_lines_are_for_people(development: Service) -> None:
     development.http.get("/probe/items/8", headers={"x-request-id": "for-people"})
     (line,) = eventually(lambda: [line for line in development.output().splitlines() if "for-people" in line])
@@ -125,10 +132,22 @@ except ValueError:
 """
 
 
-@pytest.fixture(scope="module")
-def redacted() -> list[dict[str, Any]]:
+@pytest.mark.beside
+def test_secrets_are_written_by_no_logger_and_nothing_else_is_lost() -> None:
+    redacted = written_by(REDACTION)
+    assert len(redacted) == 19
+    assert [line for line in redacted if "hunter2" in json.dumps(line)] == []
+    fields, nested, url = redacted[:3]
+    assert (fields["password"], fields["user"]) == ("[redacted]", "ada")
+    assert nested["request"]["body"] == {"user": "ada", "token": "[redacted]"}
+    assert url["url"] == "postgresql://ada:[redacted]@db/orders"
+    assert all("ada" in json.dumps(redacted[index]) for index in (4, 6, 7, *range(9, 17)))
+
+
+def written_by(code: str) -> list[dict[str, Any]]:
+    """The lines that a process writes."""
     done = subprocess.run(
-        [sys.executable, "-c", REDACTION],
+        [sys.executable, "-c", code],
         cwd=ROOT,
         env={"ENVIRONMENT": "test", "LOG_FORMAT": "json"},
         capture_output=True,
@@ -136,19 +155,6 @@ def redacted() -> list[dict[str, Any]]:
         check=True,
     )
     return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def test_secrets_are_written_by_no_logger(redacted: list[dict[str, Any]]) -> None:
-    assert len(redacted) == 19
-    assert [line for line in redacted if "hunter2" in json.dumps(line)] == []
-
-
-def test_what_is_no_secret_stays(redacted: list[dict[str, Any]]) -> None:
-    fields, nested, url = redacted[:3]
-    assert (fields["password"], fields["user"]) == ("[redacted]", "ada")
-    assert nested["request"]["body"] == {"user": "ada", "token": "[redacted]"}
-    assert url["url"] == "postgresql://ada:[redacted]@db/orders"
-    assert all("ada" in json.dumps(redacted[index]) for index in (4, 6, 7, *range(9, 17)))
 
 
 # -- nothing that is logged fails or breaks a line ---------------------------------------------------------------------
@@ -176,15 +182,7 @@ log.info("e", value=around)
 
 @pytest.mark.beside
 def test_every_value_can_be_logged() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", AWKWARD],
-        cwd=ROOT,
-        env={"ENVIRONMENT": "test", "LOG_FORMAT": "json"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    lines = written_by(AWKWARD)
     assert [line["level"] for line in lines] == ["info"] * 5
     assert [line["event"] for line in lines[:3]] == ["a", "b", "c"]
     assert lines[0]["level_"] == "gold"
@@ -198,6 +196,7 @@ def test_lines_in_the_buffer_survive_sigterm(terminated: Service) -> None:
     assert terminated.line(event="http.request", request_id="last-request")
 
 
+@pytest.mark.beside
 def test_lines_in_the_buffer_survive_a_crash_that_ends_the_service(crashing: Service) -> None:
     crashing.ready().http.get("/probe/ok", headers={"x-request-id": "before-the-crash"})
     with suppress(httpx2.TransportError):

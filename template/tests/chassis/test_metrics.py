@@ -2,6 +2,8 @@
 
 import threading
 
+import pytest
+
 from app.chassis import about
 from tests.chassis.running import Service, eventually
 
@@ -46,16 +48,17 @@ def test_what_a_client_makes_up_becomes_no_label(production: Service) -> None:
     assert production.metric(COUNT, method="_OTHER") >= 5
 
 
-def test_requests_in_flight_are_counted_while_they_run(production: Service) -> None:
+@pytest.mark.beside("managed")
+def test_requests_in_flight_are_counted_while_they_run(managed: Service) -> None:
     name = "http_server_active_requests"
-    assert production.metric(name) == 0
-    calls = [threading.Thread(target=production.http.get, args=("/probe/sleep?seconds=0.5",)) for _ in range(3)]
+    assert managed.metric(name) == 0
+    calls = [threading.Thread(target=managed.http.get, args=("/probe/sleep?seconds=1",)) for _ in range(2)]
     for call in calls:
         call.start()
-    eventually(lambda: production.metric(name) == 3, seconds=0.5)
+    eventually(lambda: managed.metric(name) == 2, seconds=1)
     for call in calls:
         call.join()
-    assert production.metric(name) == 0
+    assert managed.metric(name) == 0
 
 
 def test_the_database_s_connections_are_counted(production: Service) -> None:

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 LINKED = re.findall(r"\]\((docs/[\w.-]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
 PAGES = ["README.md", "AGENTS.md", *LINKED]
 # What comes into being later, and what is yours to delete.
-NOT_YET = {".env", ".venv", "uv.lock", "dev.db"}
+NOT_YET = {".env", ".venv", "uv.lock", "dev.db", "schemathesis.toml"}
 YOURS = (
     "app/features/",
     "tests/features/",
@@ -30,7 +30,7 @@ YOURS = (
 )
 OF_A_FEATURE = {"api.py", "schemas.py", "service.py", "rules.py", "models.py", "utils.py", "helpers.py"}
 # Named in the pages, read by others: make, continuous integration, Django.
-OTHERS = {"ARGS", "INSTALLED_APPS", "TEMPLATE_UPDATE_TOKEN", "UV"}
+OTHERS = {"ARGS", "INSTALLED_APPS", "SCHEMATHESIS_EXAMPLES", "TEMPLATE_UPDATE_TOKEN", "UV"}
 AGENTS_LINES = 120
 
 Page = pytest.mark.parametrize("page", PAGES)

@@ -7,6 +7,8 @@ from urllib.parse import urljoin
 import httpx2
 import pytest
 
+from app.chassis import security
+from app.chassis.exchange import Exchange
 from tests.chassis.running import Service
 
 REFUSED = {"origin": "https://evil.example.com"}
@@ -40,6 +42,18 @@ def test_hsts_is_for_production_only(development: Service) -> None:
 def test_no_header_comes_twice(production: Service) -> None:
     names = [name for name, _ in production.http.get("/probe/ok").headers.multi_items()]
     assert sorted(names) == sorted(set(names))
+
+
+class Early(Exchange):
+    def header(self, name: str) -> str | None:
+        return "api.example.com" if name == "host" else None
+
+
+def test_who_comes_before_the_hosts_are_known_is_told_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(security, "_hosts", None)
+    reply = security.enter(Early("GET", "/probe/ok", "127.0.0.1"))
+    assert reply is not None
+    assert reply.status == 503
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,13 @@
 """Settings: wrong ones stop the start, with one line for each variable."""
 
 import os
+from pathlib import Path
 
 import pytest
 
 from app.chassis import cors, database, dialect, security, server, settings
 from tests.chassis.conftest import Start
-from tests.chassis.running import PRODUCTION, Service
+from tests.chassis.running import KEY, PRODUCTION, Service
 
 WRONG = {
     "PORT": "0",
@@ -54,6 +55,27 @@ def test_each_wrong_value_is_one_line_with_its_cure(refused: dict[str, Service])
 
 def test_a_refusal_does_not_show_the_value(refused: dict[str, Service]) -> None:
     assert "hunter2" not in refused["wrong"].output()
+
+
+def test_a_file_stands_for_a_variable(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "secret_key").write_text(f"{KEY}\n")
+    (tmp_path / "ALLOWED_HOSTS").write_text("127.0.0.1,api.example.com")
+    service = start(SECRETS_DIR=str(tmp_path), SECRET_KEY=None, ALLOWED_HOSTS=None)
+    assert service.http.get("/probe/ok").status_code == 200
+    service.stop()
+
+
+def test_a_file_is_held_to_the_same_rules_and_the_variable_wins(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "secret_key").write_text("hunter2")
+    (tmp_path / "debug").write_text("true")
+    service = start(SECRETS_DIR=str(tmp_path), SECRET_KEY=None, DEBUG="false")
+    assert names(service) == ["SECRET_KEY"]
+    assert "hunter2" not in service.output()
+
+
+def test_a_folder_of_secrets_that_is_not_there_is_named(start: Start, tmp_path: Path) -> None:
+    (line,) = lines(start(SECRETS_DIR=str(tmp_path / "gone")))
+    assert line.startswith(f"SECRETS_DIR: {tmp_path}/gone cannot be read")
 
 
 def test_production_needs_a_secret_and_its_hosts(refused: dict[str, Service]) -> None:

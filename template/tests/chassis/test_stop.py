@@ -9,15 +9,16 @@ import httpx2
 import pytest
 
 from tests.chassis.conftest import Start
+from tests.chassis.running import eventually
 
 
 @pytest.mark.beside
 def test_signals_to_the_whole_group_are_one_stop(start: Start) -> None:
     service = start(DRAIN_SECONDS="1").ready()
     slow: list[httpx2.Response] = []
-    in_flight = threading.Thread(target=lambda: slow.append(service.http.get("/probe/sleep?seconds=0.7")))
+    in_flight = threading.Thread(target=lambda: slow.append(service.http.get("/probe/sleep?seconds=1.5")))
     in_flight.start()
-    time.sleep(0.2)
+    eventually(lambda: service.metric("http_server_active_requests"))
     for _ in range(4):
         os.killpg(service.process.pid, signal.SIGTERM)
         time.sleep(0.05)

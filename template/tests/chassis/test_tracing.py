@@ -32,6 +32,7 @@ def traceparent(flags: str = "01") -> tuple[str, dict[str, str]]:
     return trace_id, {"traceparent": f"00-{trace_id}-{CALLER}-{flags}"}
 
 
+@pytest.mark.beside
 def test_a_request_is_a_server_span_under_its_caller(production: Service, traces: Collector) -> None:
     trace_id, headers = traceparent()
     reply = production.http.get("/probe/items/7", headers=headers)
@@ -52,12 +53,14 @@ def test_a_request_is_a_server_span_under_its_caller(production: Service, traces
     assert reply.headers["x-request-id"] == trace_id
 
 
+@pytest.mark.beside
 def test_a_request_without_a_caller_starts_a_trace(production: Service, traces: Collector) -> None:
     trace_id = production.http.get("/probe/ok").headers["x-request-id"]
     (span,) = traces.trace(trace_id)
     assert span.parent_id == ""
 
 
+@pytest.mark.beside
 def test_the_database_is_a_child_span(production: Service, traces: Collector) -> None:
     trace_id, headers = traceparent()
     production.http.get("/probe/sql", headers=headers)
@@ -68,6 +71,7 @@ def test_the_database_is_a_child_span(production: Service, traces: Collector) ->
     assert statement.attributes["db.system.name"] in {"sqlite", "postgresql", "mysql", "mariadb"}
 
 
+@pytest.mark.beside
 def test_an_error_marks_the_span(production: Service, traces: Collector) -> None:
     trace_id, headers = traceparent()
     production.http.get("/probe/boom", headers=headers)
@@ -95,6 +99,7 @@ def test_secrets_in_an_error_stay_here(production: Service, traces: Collector, m
     assert b"hunter" not in arrived
 
 
+@pytest.mark.beside
 def test_a_client_s_mistake_is_no_failure_of_the_server(production: Service, traces: Collector) -> None:
     trace_id, headers = traceparent()
     production.http.get("/nowhere/7", headers=headers)
@@ -102,6 +107,7 @@ def test_a_client_s_mistake_is_no_failure_of_the_server(production: Service, tra
     assert (span.failed, span.name, span.attributes["http.response.status_code"]) == (False, "GET unmatched", 404)
 
 
+@pytest.mark.beside
 def test_outgoing_calls_carry_the_trace_on(production: Service, traces: Collector) -> None:
     trace_id, headers = traceparent()
     sent = {**headers, "tracestate": "vendor=1", "x-request-id": "chosen-by-caller"}
@@ -157,6 +163,7 @@ def test_an_invalid_traceparent_is_ignored(production: Service, given: str) -> N
     assert (len(new_id), len(parent), flags) == (32, 16, "01")
 
 
+@pytest.mark.beside("managed")
 @pytest.mark.parametrize(("kept", "flags"), [("production", "00"), ("managed", "01")])
 def test_the_caller_s_decision_wins_over_the_ratio(
     running: dict[str, Service], traces: Collector, kept: str, flags: str
@@ -169,6 +176,7 @@ def test_the_caller_s_decision_wins_over_the_ratio(
     assert len(after_another(service, traces, trace_id)) == int(flags)
 
 
+@pytest.mark.beside("managed")
 def test_the_ratio_decides_without_a_caller(managed: Service, traces: Collector) -> None:
     reply = managed.http.get("/probe/outgoing")
     assert reply.json()["traceparent"].endswith("-00")
@@ -219,6 +227,7 @@ def test_only_the_general_endpoint_gets_a_path(everything: str | None, alone: st
     assert settings.endpoint == endpoint
 
 
+@pytest.mark.beside
 def test_an_endpoint_without_a_scheme_stops_the_start(start: Start) -> None:
     service = start(OTEL_EXPORTER_OTLP_ENDPOINT="collector:4318")
     assert service.exit_status() == 2

@@ -3,10 +3,16 @@
 from alembic import context
 from sqlalchemy import Connection
 
-from app.chassis import dialect, migrate, tables
+from app.chassis import dialect, migrate, revisions, tables
 
-OPTIONS = {
-    "target_metadata": tables.metadata(),
+HISTORY = context.config.attributes["history"]
+COMPARED = (
+    {"target_metadata": tables.metadata(), "include_name": tables.is_the_service_s}
+    if HISTORY is revisions.SERVICE
+    else {"target_metadata": tables.chassis_metadata(), "include_name": tables.is_the_chassis_s}
+)
+OPTIONS = COMPARED | {
+    "version_table": HISTORY.table,
     "compare_server_default": True,
     # One migration, one transaction: what is done stays done when a later one fails.
     "transaction_per_migration": True,

@@ -11,7 +11,7 @@ from weakref import WeakSet
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from app.chassis import dialect, tracing
+from app.chassis import conflicts, dialect, statements, tracing
 from app.chassis.exchange import current
 from app.chassis.readiness import NotReady
 from app.chassis.settings import load, split_url
@@ -37,6 +37,9 @@ class Settings(dialect.Connections):
     )
     database_statement_timeout: float = Field(
         30.0, ge=0, description="Seconds that a statement may run; 0 for no limit.", examples=["30"]
+    )
+    database_retries: int = Field(
+        3, ge=0, le=10, description="How often a transaction that lost against another runs again.", examples=["3"]
     )
 
     @field_validator("database_url")
@@ -106,6 +109,8 @@ def opened(connection: "BaseDatabaseWrapper", **_signal: Any) -> None:
     with _lock:
         _wrappers.add(connection)
     dialect.opened(connection, statement_timeout=load(Settings).database_statement_timeout)
+    if statements.in_time not in connection.execute_wrappers:
+        connection.execute_wrappers.append(statements.in_time)
     if tracing.enabled() and in_span not in connection.execute_wrappers:
         connection.execute_wrappers.append(in_span)
 
@@ -178,6 +183,14 @@ def collect() -> "Iterable[Metric]":
     count.add_metric(("idle",), idle)
     yield count
     yield GaugeMetricFamily("db_client_connection_max", "Connections that may be open.", most)
+    yield conflicts.counted()
+
+
+def queued() -> int:
+    """How many wait because every connection is in use."""
+    from django.db import connections  # noqa: PLC0415
+
+    return dialect.queued(connections["default"])
 
 
 def held() -> int:
@@ -202,6 +215,20 @@ def in_span(execute: Execute, sql: str, params: Any, many: bool, context: dict[s
         return execute(sql, params, many, context)
 
 
+def renew_connection() -> None:
+    """What Django does when a request begins and when it ends: for a part that asks the database on its way."""
+    from django.db import connection  # noqa: PLC0415 - the settings are read from here
+
+    # Not where a test has begun a transaction that it will take back.
+    if not connection.in_atomic_block:
+        connection.close_if_unusable_or_obsolete()
+
+
 def is_unavailable(error: BaseException) -> bool:
     """Whether trying again later may help; Django's errors are raised from the driver's."""
     return dialect.is_unavailable(error.__cause__ or error)
+
+
+def conflict(error: BaseException) -> str | None:
+    """How the transaction lost against another one, if that is what happened."""
+    return dialect.conflict(error.__cause__ or error)

@@ -1,5 +1,7 @@
 """What the chassis puts into Django's settings: app/settings.py takes all of it over and may override it."""
 
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from app.chassis import database, security, server
@@ -24,6 +26,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = _security.body_limit
 ROOT_URLCONF = "app.urls"
 INSTALLED_APPS: list[str] = [
     "app.chassis.commands",
+    # The capabilities that have tables of their own.
+    *(f"app.chassis.{apps.parent.name}" for apps in sorted(Path(__file__).parent.glob("*/apps.py"))),
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -68,6 +72,11 @@ WHITENOISE_ALLOW_ALL_ORIGINS = False
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
+
+# What capabilities say of it.
+for _found in sorted(Path(__file__).parent.glob("*/defaults.py")):
+    _said = vars(import_module(f"app.chassis.{_found.parent.name}.defaults"))
+    globals().update({name: value for name, value in _said.items() if name.isupper()})
 
 # The server and manage.py hand the standard library's loggers to app.chassis.logging: Django must not take them back.
 LOGGING_CONFIG = None

@@ -9,7 +9,7 @@ from io import BytesIO
 from types import ModuleType
 from typing import Any
 
-from app.chassis import lifecycle
+from app.chassis import lifecycle, routes
 from app.chassis.errors import Problem, problem_reply, refusal, refused_length, too_large
 from app.chassis.exchange import BODILESS, Exchange, Reply, current
 from app.chassis.logging import error_line
@@ -79,7 +79,10 @@ class Edge:
         lifecycle.run(self.parts, self.load_app)
 
     def load_app(self) -> None:
-        self.app = self.load()
+        app = self.load()
+        routes.check(self.parts)
+        # Served only now: until its routes are known nothing stands before them.
+        self.app = app
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         # A context of its own: what a request sets is gone with it, the thread serves others.
@@ -95,6 +98,8 @@ class Edge:
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             exchange.status = int(status[:3])
+            # Once a reply has begun, what streams may take its time.
+            exchange.deadline = None
             return start_response(status, [*headers, *map(as_text, exchange.reply_headers)], exc_info)
 
         try:

@@ -14,7 +14,9 @@ from django.db import close_old_connections, connection, connections
 from pytest_django import DjangoDbBlocker
 
 from app.chassis import about, database, dialect, local_server, settings
+from app.chassis.parts import PARTS
 
+SignIn = Callable[..., dict[str, str]]
 Queries = Callable[[], AbstractContextManager[list[str]]]
 # What Django sends so that a test's transaction can be taken back, and what surrounds a service's own.
 TRANSACTION = ("BEGIN", "SAVEPOINT", "RELEASE SAVEPOINT", "ROLLBACK TO SAVEPOINT")
@@ -50,19 +52,33 @@ def _service() -> Any:
 
 
 @pytest.fixture
-def client(_service: Any, db: None) -> Iterator[httpx2.Client]:  # noqa: ARG001
+def sign_in(_service: Any, db: None) -> SignIn:  # noqa: ARG001
+    """`sign_in("ada", {"orders:read"})`: headers that make a request hers; none where nobody has to say who it is."""
+    found = [part.sign_in for part in PARTS if hasattr(part, "sign_in")]
+
+    def signed_in(subject: str, scopes: set[str] | None = None) -> dict[str, str]:
+        return {name: value for way in found for name, value in way(subject, scopes).items()}
+
+    return signed_in
+
+
+@pytest.fixture
+def client(_service: Any, sign_in: SignIn) -> Iterator[httpx2.Client]:
     """An HTTP client of the whole service, its edge included; every test starts with empty tables.
+
+    Where callers have to say who they are it is "tester", who may do everything.
 
     Requests run in the test's thread and inside its transaction, which is taken back in the end.
     """
     transport = httpx2.WSGITransport(_service, raise_app_exceptions=False)
     with connection_kept(), httpx2.Client(transport=transport, base_url="http://localhost") as client:
+        client.headers.update(sign_in("tester"))
         yield client
 
 
 @pytest.fixture
 def queries(db: None) -> Queries:  # noqa: ARG001
-    """`with queries() as seen:` collects the SQL statements that run meanwhile."""
+    """`with queries() as seen:` collects the service's SQL statements that run meanwhile, not those of the chassis."""
     return collecting
 
 
@@ -89,7 +105,7 @@ def collecting() -> Iterator[list[str]]:
     seen: list[str] = []
 
     def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001
-        if not sql.startswith(TRANSACTION):
+        if not sql.startswith(TRANSACTION) and "chassis_" not in sql:
             seen.append(sql)
         return execute(sql, params, many, context)
 

@@ -14,11 +14,14 @@ def signed_in(client: httpx2.Client) -> Iterator[httpx2.Client]:
     # The usual hasher takes its time, on purpose.
     with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
         get_user_model().objects.create_superuser("ada", password="correct horse battery")
+        # Over TLS, which a session's cookie may be for alone; and nobody as yet.
+        client.base_url = httpx2.URL("https://localhost")
+        client.headers.pop("cookie", None)
         client.get("/admin/login/")
         token = client.cookies["csrftoken"]
         form = {"username": "ada", "password": "correct horse battery", "csrfmiddlewaretoken": token}
         # As a browser does: the origin is what Django compares with the host.
-        reply = client.post("/admin/login/?next=/admin/", data=form, headers={"origin": "http://localhost"})
+        reply = client.post("/admin/login/?next=/admin/", data=form, headers={"origin": "https://localhost"})
         assert (reply.status_code, reply.headers["location"]) == (302, "/admin/")
         yield client
 

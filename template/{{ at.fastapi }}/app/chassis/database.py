@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from app.chassis import dialect, revisions, tracing
+from app.chassis import conflicts, dialect, revisions, tracing
 from app.chassis.errors import Unavailable
 from app.chassis.readiness import NotReady
 from app.chassis.settings import BaseSettings, load, split_url
@@ -39,6 +40,9 @@ class Settings(BaseSettings):
     )
     database_statement_timeout: float = Field(
         30.0, ge=0, description="Seconds that a statement may run; 0 for no limit.", examples=["30"]
+    )
+    database_retries: int = Field(
+        3, ge=0, le=10, description="How often a transaction that lost against another runs again.", examples=["3"]
     )
 
     @field_validator("database_url")
@@ -70,6 +74,14 @@ class Away(Unavailable):
     """Every way in which a database cannot be used just now: away, busy, too slow, failing over."""
 
 
+class Lost(Away):
+    """The database let another transaction win and has taken this one back; `reason` as in `conflicts.REASONS`."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The transaction gave way to another one: {reason}.")
+        self.reason = reason
+
+
 UNAVAILABLE = (Away,)
 
 
@@ -83,6 +95,7 @@ class Opened:
 
 _opened: Opened | None = None
 _migrated = False
+_inside: ContextVar["tuple[AsyncSession, asyncio.Task[Any] | None] | None"] = ContextVar("inside", default=None)
 
 
 @asynccontextmanager
@@ -122,9 +135,30 @@ def opened() -> Opened:
 
 async def session() -> AsyncIterator["AsyncSession"]:
     """One transaction; use it as `Depends(session, scope="function")`, or a failed commit would answer 200."""
+    outside = outer()
+    if outside is not None:
+        yield outside
+        return
     async with opened().sessions() as one:
-        yield one
-        await one.commit()
+        with inside(one):
+            yield one
+            await one.commit()
+
+
+@contextmanager
+def inside(one: "AsyncSession") -> Iterator[None]:
+    """What runs meanwhile is part of this transaction, and leaves it to others to end it."""
+    token = _inside.set((one, asyncio.current_task()))
+    try:
+        yield
+    finally:
+        _inside.reset(token)
+
+
+def outer() -> "AsyncSession | None":
+    """The transaction that the running code is part of, if one has begun; a session serves no two tasks."""
+    one, task = _inside.get() or (None, None)
+    return one if one is not None and task is asyncio.current_task() and one.in_transaction() else None
 
 
 async def check() -> None:
@@ -141,18 +175,20 @@ async def _ask(connection: "AsyncConnection") -> None:
     global _migrated
     if _migrated:
         await connection.exec_driver_sql("SELECT 1")
-    elif revisions.pending(await _versions(connection), revisions.known()):
-        raise NotReady("migrations are pending: run `make migrate`")
-    else:
-        _migrated = True
+        return
+    for history in revisions.histories():
+        if revisions.pending(await _versions(connection, history.table), revisions.known(history.folder)):
+            raise NotReady("migrations are pending: run `make migrate`")
+    _migrated = True
 
 
-async def _versions(connection: "AsyncConnection") -> set[str]:
-    from sqlalchemy import inspect, text  # noqa: PLC0415
+async def _versions(connection: "AsyncConnection", table: str) -> set[str]:
+    from sqlalchemy import String, column, inspect, select  # noqa: PLC0415
+    from sqlalchemy import table as named  # noqa: PLC0415
 
-    if not await connection.run_sync(lambda sync: inspect(sync).has_table("alembic_version")):
+    if not await connection.run_sync(lambda sync: inspect(sync).has_table(table)):
         return set()
-    rows = await connection.execute(text("SELECT version_num FROM alembic_version"))
+    rows = await connection.execute(select(column("version_num", String)).select_from(named(table)))
     return set(rows.scalars())
 
 
@@ -170,6 +206,12 @@ def collect() -> Iterator["Metric"]:
     yield GaugeMetricFamily("db_client_connection_max", "Connections the pool may open.", pool.limit)
     yield GaugeMetricFamily("db_client_connection_pending_requests", "Waiting for a connection.", pool.waiting)
     yield CounterMetricFamily("db_client_connection_timeouts", "Waited for a connection in vain.", pool.timeouts)
+    yield conflicts.counted()
+
+
+def queued() -> int:
+    """How many wait because every connection is in use."""
+    return 0 if _opened is None else int(_pool().queued)
 
 
 def _pool() -> Any:

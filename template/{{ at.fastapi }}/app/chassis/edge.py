@@ -9,10 +9,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.websockets import WebSocketDisconnect
 
-from app.chassis import lifecycle
+from app.chassis import lifecycle, routes
 from app.chassis.errors import Problem, encoded, problem, problem_reply, refusal, refused_length
 from app.chassis.exchange import BODILESS, UNMATCHED, Exchange, Reply, current
 from app.chassis.logging import error_line
+from app.chassis.overdue import in_time
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -43,6 +44,10 @@ class AsgiExchange(Exchange):
         value = self.headers.get(ENCODED[name])
         return None if value is None else value.decode("latin-1")
 
+    def has_body(self) -> bool:
+        headers = self.headers
+        return self.method not in BODILESS or b"content-length" in headers or b"transfer-encoding" in headers
+
 
 class Encoded(dict[str, bytes]):
     """Header names as bytes: parts ask for a handful of them, again and again."""
@@ -59,7 +64,11 @@ def joined(pairs: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     """Repeated headers as one list, RFC 9110 section 5.3: two hosts are no host, not the one that comes last."""
     headers: dict[bytes, bytes] = {}
     for name, value in pairs:
-        headers[name] = headers[name] + b"," + value if name in headers else value
+        if name in headers:
+            # HTTP/2 takes cookies apart, RFC 9113 section 8.2.3.
+            headers[name] += (b"; " if name == b"cookie" else b",") + value
+        else:
+            headers[name] = value
     return headers
 
 
@@ -84,7 +93,9 @@ class Edge:
         """For the server, before the event loop runs; the lifespan protocol starts the rest."""
         lifecycle.stop_once(asyncio.get_event_loop())
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:  # noqa: C901, PLR0912 - a request's whole way
+    async def __call__(  # noqa: C901, PLR0912, PLR0915 - a request's whole way
+        self, scope: Message, receive: Receive, send: Send
+    ) -> None:
         if self.state:
             scope["state"] = {**scope.get("state", {}), **self.state}
         if scope["type"] != "http":
@@ -102,6 +113,8 @@ class Edge:
             nonlocal answered
             if message["type"] in HEADS:
                 answered = True
+                # Once a reply has begun, what streams and what runs in the background may take its time.
+                exchange.deadline = None
                 exchange.status = message.get("status", SWITCHING)
                 message["headers"] = [*message.get("headers", ()), *exchange.reply_headers]
             elif message["type"] == "websocket.close" and not answered:
@@ -117,15 +130,16 @@ class Edge:
                         await answer(reply, send_on)
                         return
             leaves = self.leaves
-            headers = exchange.headers
-            if exchange.method not in BODILESS or b"content-length" in headers or b"transfer-encoding" in headers:
+            if exchange.has_body():
                 limit = exchange.body_limit
-                reply = None if limit is None else refused_length(headers.get(b"content-length", b"0"), limit)
+                declared = exchange.headers.get(b"content-length", b"0")
+                reply = None if limit is None else refused_length(declared, limit)
                 if reply is not None:
                     await answer(reply, send_on)
                     return
                 receive = limited(receive, limit)
-            await self.app(scope, receive, send_on)
+            serving = self.app(scope, receive, send_on)
+            await (serving if exchange.deadline is None else in_time(serving, exchange, exchange.deadline))
         except asyncio.CancelledError:
             exchange.status = CLIENT_CLOSED
             raise
@@ -155,8 +169,14 @@ class Edge:
         await send({"type": "lifespan.shutdown.complete"})
 
     def load_app(self) -> App:
-        self.app = self.load()
-        return self.app
+        app = self.load()
+        from app.chassis import framework  # noqa: PLC0415 - FastAPI, which the service has just imported
+
+        routes.learn(framework.every_route(app))
+        routes.check(self.parts)
+        # Served only now: until its routes are known nothing stands before them.
+        self.app = app
+        return app
 
 
 def template(scope: Message) -> str | None:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
 
 from app.chassis import dialect
-from app.chassis.database import Away, Settings
+from app.chassis.database import Away, Lost, Settings
 
 IDLE_SECONDS = 30.0
 RECYCLE_SECONDS = 1800
@@ -26,6 +26,7 @@ class Pool(AsyncAdaptedQueuePool):
     """A pool that knows who waits and who waited in vain."""
 
     waiting = 0
+    queued = 0
     timeouts = 0
 
     @property
@@ -33,6 +34,9 @@ class Pool(AsyncAdaptedQueuePool):
         return self.size()
 
     def connect(self) -> PoolProxiedConnection:
+        # Whoever finds one left opens it at worst: that takes its time, but is no queue.
+        queued = self.checkedout() >= self.limit
+        self.queued += queued
         self.waiting += 1
         try:
             return super().connect()
@@ -40,8 +44,15 @@ class Pool(AsyncAdaptedQueuePool):
             self.timeouts += 1
             log.warning("database.pool_exhausted", limit=self.limit)
             raise Away("The database is busy.") from error
+        except Exception as error:
+            if isinstance(error, (Away, TypeError)):
+                raise
+            # Made, and lost before it was set up: drivers have their own names for it.
+            log.warning("database.unreachable", reason=repr(error))
+            raise Away("The database is not available.") from error
         finally:
             self.waiting -= 1
+            self.queued -= queued
 
 
 def create(settings: Settings) -> AsyncEngine:
@@ -121,6 +132,9 @@ def _translate(context: ExceptionContext) -> Exception | None:
     if isinstance(error, (TimeoutError, OSError)):
         # The driver gave up in the middle of a conversation: nobody may use this connection again.
         context.is_disconnect = True
+    reason = dialect.conflict(error)
+    if reason is not None:
+        return Lost(reason)
     if not context.is_disconnect and not dialect.is_unavailable(error):
         return None
     if isinstance(error, Exception) and not isinstance(error, Away):

@@ -22,7 +22,7 @@ from sqlalchemy.pool import NullPool
 from app.chassis import dialect, engine, logging
 from app.chassis.database import Settings
 from app.chassis.errors import Unavailable
-from app.chassis.revisions import MIGRATIONS
+from app.chassis.revisions import MIGRATIONS, SERVICE, History, histories
 from app.chassis.settings import SettingsError, load
 
 LOCK_SECONDS = 300.0
@@ -54,7 +54,8 @@ def main() -> None:
 
 
 def upgrade() -> None:
-    command.upgrade(config(), "head")
+    for history in histories():
+        command.upgrade(config(history=history), "head")
     log.info("database.up_to_date")
 
 
@@ -70,7 +71,8 @@ def write(message: str) -> None:
 
 def compare() -> None:
     """Raises CommandError when the models have what no migration brings."""
-    command.check(config())
+    for history in histories():
+        command.check(config(history=history))
 
 
 def quiet() -> None:
@@ -79,12 +81,14 @@ def quiet() -> None:
         getLogger(name).setLevel("ERROR")
 
 
-def config(output: TextIO | None = None) -> Config:
+def config(output: TextIO | None = None, *, history: History = SERVICE) -> Config:
     """Alembic's configuration, in code: an image carries no pyproject.toml."""
     made = Config(output_buffer=output) if output else Config()
+    made.attributes["history"] = history
     made.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    made.set_main_option("version_locations", str(history.folder).replace("%", "%%"))
     made.set_main_option("file_template", "%%(year)d%%(month).2d%%(day).2d_%%(hour).2d%%(minute).2d_%%(slug)s")
-    made.set_main_option("path_separator", "os")
+    made.set_main_option("path_separator", "newline")
     return made
 
 

@@ -2,15 +2,37 @@
 
 import ast
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
+CHASSIS = Path(__file__).parent
 
 
-def known() -> dict[str, set[str]]:
+@dataclass(frozen=True, slots=True)
+class History:
+    """Migrations that follow each other: where their files are, and the table that says how far a database is."""
+
+    folder: Path
+    table: str
+
+
+SERVICE = History(MIGRATIONS / "versions", "alembic_version")
+
+
+def histories() -> list[History]:
+    """One for each capability that has tables of its own, app/chassis/NAME/migrations, then the service's.
+
+    Apart from each other, so that a capability which is switched off is no version that nobody knows any more.
+    """
+    folders = sorted(CHASSIS.glob("*/migrations"))
+    return [*(History(folder, f"chassis_{folder.parent.name}_version") for folder in folders), SERVICE]
+
+
+def known(folder: Path = SERVICE.folder) -> dict[str, set[str]]:
     """Every migration, with those that come before it."""
-    return dict(map(_read, (MIGRATIONS / "versions").glob("*.py")))
+    return dict(map(_read, folder.glob("*.py")))
 
 
 def pending(versions: set[str], parents: dict[str, set[str]]) -> bool:

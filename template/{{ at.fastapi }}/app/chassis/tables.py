@@ -5,7 +5,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sqlalchemy import DateTime, Dialect, MetaData, Uuid
+from sqlalchemy import DateTime, Dialect, LargeBinary, MetaData, String, Uuid
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from uuid_utils.compat import UUID
@@ -41,6 +41,31 @@ class Instant(TypeDecorator[datetime]):
         return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
 
 
+class Blob(TypeDecorator[bytes]):
+    """Bytes of any length: MySQL's own BLOB ends at 64 KiB."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name in {"mysql", "mariadb"}:
+            from sqlalchemy.dialects.mysql import LONGBLOB  # noqa: PLC0415 - as above
+
+            return dialect.type_descriptor(LONGBLOB())
+        return dialect.type_descriptor(LargeBinary())
+
+
+class Subject(TypeDecorator[str]):
+    """The subject of a principal: visible ASCII, and no collation takes two for the same."""
+
+    impl = String
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        collation = "utf8mb4_bin" if dialect.name in {"mysql", "mariadb"} else None
+        return dialect.type_descriptor(String(255, collation=collation))
+
+
 class Base(DeclarativeBase):
     """The base of every model: a time is an `Instant`, and constraints have names that migrations can rely on."""
 
@@ -61,3 +86,23 @@ def metadata() -> MetaData:
     for models in sorted(FEATURES.glob("*/models.py")):
         import_module(f"app.features.{models.parent.name}.models")
     return Base.metadata
+
+
+CHASSIS = MetaData()
+"""The tables of the chassis itself: their names start with `chassis_`, their migrations are in app/chassis/."""
+
+
+def chassis_metadata() -> MetaData:
+    for models in sorted(Path(__file__).parent.glob("*/models.py")):
+        import_module(f"app.chassis.{models.parent.name}.models")
+    return CHASSIS
+
+
+def is_the_service_s(name: str | None, kind: str, _parents: object) -> bool:
+    """What the models of the features are compared with: no table of the chassis, in use or left behind."""
+    return kind != "table" or not (name or "").startswith("chassis_")
+
+
+def is_the_chassis_s(name: str | None, kind: str, _parents: object) -> bool:
+    """What the models of the chassis are compared with: no table of a capability that is off."""
+    return kind != "table" or name in CHASSIS.tables

@@ -13,9 +13,11 @@ from sqlalchemy import event
 from starlette.testclient import TestClient
 
 from app.chassis import about, database, local_server, logging, settings
+from app.chassis.parts import PARTS
 
 BASE_URL = "http://localhost"
 START_SECONDS = 20.0
+SignIn = Callable[..., dict[str, str]]
 Queries = Callable[[], AbstractContextManager[list[str]]]
 _run = ExitStack()
 
@@ -68,13 +70,30 @@ def wait_until_ready(service: TestClient) -> None:
 
 
 @pytest.fixture
-def client(_service: TestClient) -> TestClient:
-    """An HTTP client of the whole service, its edge included; every test starts with empty tables."""
+def sign_in(_service: TestClient) -> SignIn:
+    """`sign_in("ada", {"orders:read"})`: headers that make a request hers; none where nobody has to say who it is."""
+    portal = _service.portal
+    assert portal is not None  # noqa: S101 - this is a test
+    found = [part.sign_in for part in PARTS if hasattr(part, "sign_in")]
+
+    def signed_in(subject: str, scopes: set[str] | None = None) -> dict[str, str]:
+        return {name: value for way in found for name, value in portal.call(way, subject, scopes).items()}
+
+    return signed_in
+
+
+@pytest.fixture
+def client(_service: TestClient, sign_in: SignIn) -> TestClient:
+    """An HTTP client of the whole service, its edge included; every test starts with empty tables.
+
+    Where callers have to say who they are it is "tester", who may do everything.
+    """
     fresh = TestClient(_service.app, BASE_URL, raise_server_exceptions=False)
     # The event loop that the service was started on: connections belong to it.
     fresh.portal = _service.portal
     assert fresh.portal is not None  # noqa: S101
     fresh.portal.call(empty_tables)
+    fresh.headers.update(sign_in("tester"))
     return fresh
 
 
@@ -82,20 +101,21 @@ async def empty_tables() -> None:
     from app.chassis import tables  # noqa: PLC0415
 
     async with database.opened().engine.begin() as connection:
-        for table in reversed(tables.metadata().sorted_tables):
+        for table in reversed([*tables.metadata().sorted_tables, *tables.chassis_metadata().sorted_tables]):
             await connection.execute(table.delete())
 
 
 @pytest.fixture
 def queries(_service: TestClient) -> Queries:
-    """`with queries() as seen:` collects the SQL statements that run meanwhile."""
+    """`with queries() as seen:` collects the service's SQL statements that run meanwhile, not those of the chassis."""
 
     @contextmanager
     def collecting() -> Iterator[list[str]]:
         seen: list[str] = []
 
         def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-            seen.append(statement)
+            if "chassis_" not in statement:
+                seen.append(statement)
 
         engine = database.opened().engine.sync_engine
         event.listen(engine, "before_cursor_execute", note)

@@ -1,16 +1,16 @@
 """The service with routes that only its conformance tests need: `python -m tests.chassis.probe`."""
 
 import asyncio
+import itertools
 import logging
 import os
 import signal
 import sys
 import threading
-import time
 from typing import Annotated, Any
 
 import structlog
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,14 +18,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.chassis import lifecycle, tracing
 from app.chassis.database import session
 from app.chassis.edge import Edge
+from app.chassis.errors import Conflict
+from app.chassis.framework import every_route
 from app.chassis.parts import PARTS
+from app.chassis.routes import declare
 from app.chassis.server import run
-from tests.chassis.told import told
+from tests.chassis import discovered
+from tests.chassis.told import stand_still, told
 
 Session = Annotated[AsyncSession, Depends(session, scope="function")]
 documented = APIRouter()
 router = APIRouter(prefix="/probe", include_in_schema=False)
 log = structlog.get_logger()
+calls = itertools.count(1)
 # Tests have no five seconds to wait for a loop that stands still.
 lifecycle.STALLED_SECONDS = 1.0
 
@@ -56,6 +61,41 @@ async def echo(body: Echo) -> Echo:
     return body
 
 
+@router.post("/calls", status_code=201)
+@declare(idempotent=True)
+async def call(response: Response, body: Echo, seconds: float = 0, fails: str = "") -> dict[str, Any]:
+    """One more, unless it fails."""
+    await asyncio.sleep(seconds)
+    number = next(calls)
+    response.headers["Location"] = f"/probe/calls/{number}"
+    response.set_cookie("seen", "yes")
+    if fails == "raises":
+        raise Conflict("as a problem")
+    if fails == "breaks":
+        raise RuntimeError("as an error")
+    if fails == "answers":
+        response.status_code = 418
+    return {"call": number, "text": body.text}
+
+
+@router.put("/effects", status_code=204)
+async def make_effects(database: Session) -> None:
+    await database.execute(text("CREATE TABLE probe_effects (name VARCHAR(64))"))
+
+
+@router.get("/effects")
+async def effects(database: Session) -> list[str]:
+    return list(await database.scalars(text("SELECT name FROM probe_effects")))
+
+
+@router.post("/effects", status_code=201)
+@declare(idempotent=True)
+async def effect(database: Session, body: Echo, response: Response, status: int = 201) -> Echo:
+    response.status_code = status
+    await database.execute(text("INSERT INTO probe_effects (name) VALUES (:name)"), {"name": body.text})
+    return body
+
+
 @router.get("/boom")
 async def boom() -> None:
     raise RuntimeError("SELECT secret FROM /etc/passwd")
@@ -73,9 +113,10 @@ async def sleep(seconds: float) -> dict[str, float]:
 
 
 @router.get("/block")
-async def block(seconds: float) -> dict[str, float]:
-    time.sleep(seconds)  # noqa: ASYNC251 - the whole event loop is meant to stand still
-    return {"blocked": seconds}
+async def block(until: str) -> dict[str, str]:
+    # The whole event loop is meant to stand still.
+    stand_still(until)
+    return {"blocked": until}
 
 
 @router.get("/log")
@@ -125,6 +166,9 @@ def load() -> FastAPI:
     app = create_app()
     app.include_router(documented, prefix="/probe")
     app.include_router(router)
+    for more in discovered.routers():
+        app.include_router(more, prefix="/probe", include_in_schema=False)
+    discovered.opened(every_route(app))
     return app
 
 

@@ -7,6 +7,8 @@ from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests.chassis.outage import free_port
+
 
 class Proxy:
     """Forwards to the database at `url`; `self.url` is the same database through the proxy."""
@@ -19,7 +21,7 @@ class Proxy:
         self.flowing.set()
         self.conversations: set[asyncio.StreamWriter] = set()
         self.server: asyncio.Server | None = None
-        self.port = 0
+        self.port = free_port()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
         self.mend()
@@ -51,7 +53,6 @@ class Proxy:
         self.flowing.set()
         if self.server is None:
             self.server = await asyncio.start_server(self._converse, "127.0.0.1", self.port)
-            self.port = self.server.sockets[0].getsockname()[1]
 
     async def _cut(self) -> None:
         if self.server is not None:

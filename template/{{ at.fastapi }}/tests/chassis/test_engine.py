@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.chassis import dialect, engine
@@ -22,6 +23,8 @@ NEVER_ENDING = {
     "mysql": "SELECT COUNT(*) FROM information_schema.columns a, information_schema.columns b, "
     "information_schema.columns c",
 }[dialect.SYSTEM]
+# Seconds: far less than that, far more than a busy machine needs to end it.
+SOON = 5.0
 networked = pytest.mark.skipif(dialect.SYSTEM == "sqlite", reason="SQLite has no network that could fail")
 
 Use = Callable[[AsyncEngine], Awaitable[Any]]
@@ -47,6 +50,16 @@ async def ask(made: AsyncEngine, statement: str = "SELECT 1") -> Any:
         return (await connection.exec_driver_sql(statement)).scalar()
 
 
+async def ask_until_answered(made: AsyncEngine) -> Any:
+    """On a busy machine a server that is well may be slower than limits which let a test be fast."""
+    for _ in range(20):
+        try:
+            return await ask(made)
+        except Away:
+            await asyncio.sleep(0.05)
+    return await ask(made)
+
+
 async def ask_in_vain(made: AsyncEngine, statement: str = "SELECT 1") -> None:
     with pytest.raises(Away):
         await ask(made, statement)
@@ -67,7 +80,7 @@ def test_a_statement_ends_when_its_time_is_over() -> None:
         assert await ask(made) == 1
 
     # Before the client's own patience ends: it is the server that stops working.
-    assert 0.3 <= use(body, database_statement_timeout=0.3) < 2
+    assert 0.3 <= use(body, database_statement_timeout=0.3) < SOON
 
 
 def test_a_pool_of_one_lets_the_second_wait_for_a_limited_time() -> None:
@@ -77,14 +90,14 @@ def test_a_pool_of_one_lets_the_second_wait_for_a_limited_time() -> None:
         assert made.sync_engine.pool.timeouts == 1  # type: ignore[attr-defined]
         assert await ask(made) == 1
 
-    assert 0.2 <= use(body, database_pool_size=1, database_pool_timeout=0.2) < 2
+    assert 0.2 <= use(body, database_pool_size=1, database_pool_timeout=0.2) < SOON
 
 
 @networked
 def test_a_server_that_takes_the_call_and_says_nothing_is_given_up(network: Proxy) -> None:
     network.swallow()
     seconds = use(ask_in_vain, database_url=network.url, database_connect_timeout=0.3)
-    assert 0.3 <= seconds < 2
+    assert 0.3 <= seconds < SOON
 
 
 @networked
@@ -92,14 +105,14 @@ def test_a_server_that_falls_silent_is_given_up(network: Proxy, monkeypatch: pyt
     monkeypatch.setattr(dialect, "GRACE_SECONDS", 0.2)
 
     async def body(made: AsyncEngine) -> None:
-        await ask(made)
+        await ask_until_answered(made)
         network.swallow()
         await ask_in_vain(made)
         network.mend()
-        assert await ask(made) == 1
+        assert await ask_until_answered(made) == 1
 
     # The driver says goodbye for two seconds more, in vain.
-    assert 0.4 <= use(body, database_url=network.url, database_statement_timeout=0.2) < 4
+    assert 0.4 <= use(body, database_url=network.url, database_statement_timeout=0.2) < SOON
 
 
 # -- recovery
@@ -177,3 +190,14 @@ def test_a_parameter_that_the_driver_does_not_take_is_refused_at_the_start() -> 
     with pytest.raises(ValidationError, match="channel_binding; it takes") as refused:
         Settings(database_url=f"{before}channel_binding=require")
     assert "require" not in str(refused.value)
+
+
+def test_a_connection_that_dies_while_it_is_set_up_is_away() -> None:
+    async def body(made: AsyncEngine) -> None:
+        def die(*_connection: Any) -> None:
+            raise RuntimeError("the connection is closed")
+
+        event.listen(made.sync_engine, "connect", die)
+        await ask_in_vain(made)
+
+    use(body)

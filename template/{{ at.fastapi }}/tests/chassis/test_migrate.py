@@ -5,6 +5,7 @@ from contextlib import redirect_stdout
 from io import StringIO
 
 import pytest
+from sqlalchemy import Connection, text
 
 from app.chassis import migrate, revisions, settings
 from tests.chassis.forked import Forked
@@ -39,6 +40,20 @@ def test_replicas_that_migrate_at_once_do_it_once(empty: str) -> None:
 def test_the_models_and_the_migrations_agree() -> None:
     """When this fails: make migration m="what changed"."""
     migrate.compare()
+
+
+def test_the_chassis_own_tables_are_no_difference() -> None:
+    """Those of a capability that was switched off stay: the next migration must not drop them."""
+    migrate.with_connection(lambda connection: run(connection, "CREATE TABLE chassis_left_behind (id INTEGER)"))
+    try:
+        migrate.compare()
+    finally:
+        migrate.with_connection(lambda connection: run(connection, "DROP TABLE chassis_left_behind"))
+
+
+def run(connection: Connection, statement: str) -> None:
+    connection.execute(text(statement))
+    connection.commit()
 
 
 # -- which migrations wait, by their files alone

@@ -15,13 +15,15 @@ def upgrade() -> None:
     op.create_table(
         "orders",
         sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("owner", tables.Subject(), nullable=False),
         sa.Column("status", sa.String(16), nullable=False),
         sa.Column("currency", sa.String(3), nullable=False),
         sa.Column("total", sa.BigInteger(), nullable=False),
         sa.Column("created_at", tables.Instant(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_orders")),
     )
-    op.create_index(op.f("ix_orders_status_id"), "orders", ["status", "id"])
+    op.create_index(op.f("ix_orders_owner_status_id"), "orders", ["owner", "status", "id"])
+    op.create_index(op.f("ix_orders_owner_id"), "orders", ["owner", "id"])
     op.create_table(
         "order_lines",
         sa.Column("order_id", sa.Uuid(), nullable=False),

@@ -3,12 +3,14 @@
 from typing import TYPE_CHECKING, Any, Final
 
 from app.chassis import about, server
-from app.chassis.settings import BaseSettings, load
+from app.chassis.settings import BaseSettings
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
 SYSTEM: Final = "mysql"
+# The collation that takes no two texts for the same; none where that is the default.
+EXACT: Final[str | None] = "utf8mb4_bin"
 DEFAULT_URL: Final = f"mysql://root@127.0.0.1:3306/{about.NAME.replace('-', '_')}"
 EXAMPLE_URL: Final = "mysql://user:password@localhost:3306/orders"
 RECYCLE_SECONDS: Final = 1800
@@ -17,11 +19,15 @@ GRACE_SECONDS: Final = 2.0
 LOCK_WAIT_SECONDS: Final = 5
 # These locks belong to the server, not to a database; a name has at most 64 characters.
 LOCK_NAME: Final = "CONCAT('migrate ', MD5(DATABASE()))"
-# Deadlocks, lock waits, time limits, no room for connections, shutting down, read-only after a fail-over; 0 is what
-# PyMySQL says of a connection that it has closed.
+# Stale reads, deadlocks, lock waits, time limits, no room for connections, shutting down, read-only after a fail-over;
+# 0 is what PyMySQL says of a connection that it has closed.
 UNAVAILABLE_CODES: Final = frozenset(
-    {0, 1040, 1053, 1203, 1205, 1213, 1226, 1290, 1317, 1836, 1927, 1969, 2002, 2003, 2006, 2013, 2055, 3024, 4031}
+    {0, 1020, 1040, 1053, 1203, 1205, 1213, 1226, 1290, 1317, 1836, 1927}
+    | {1969, 2002, 2003, 2006, 2013, 2055, 3024, 4031}
 )
+# 1020 is MariaDB's, with innodb_snapshot_isolation. A lock wait (1205) is not among them: it has taken its time, and
+# whoever has the lock keeps it.
+CONFLICTS: Final = {1020: "serialization", 1213: "deadlock"}
 
 
 class Connections(BaseSettings):
@@ -67,6 +73,16 @@ def opened(_connection: "BaseDatabaseWrapper", *, statement_timeout: float) -> N
     """Nothing: the server and the driver keep the limits."""
 
 
+def cancel(connection: "BaseDatabaseWrapper") -> None:
+    """End the statement that another thread runs on it, over a connection of its own."""
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("KILL QUERY %s", [connection.connection.thread_id()])
+    finally:
+        other.close()
+
+
 def close(_connection: "BaseDatabaseWrapper") -> None:
     """Nothing: a thread's connection goes with its thread."""
 
@@ -78,12 +94,22 @@ def busy(_connection: "BaseDatabaseWrapper", _held: int) -> bool:
 
 def figures(_connection: "BaseDatabaseWrapper", held: int) -> tuple[int, int, int]:
     """Connections in use, idle and allowed: each is its thread's, so none is free for another."""
-    return held, 0, load(server.Settings).threads
+    return held, 0, server.threads()
+
+
+def queued(_connection: "BaseDatabaseWrapper") -> int:
+    """None: nobody waits for another thread's connection."""
+    return 0
 
 
 def is_unavailable(error: BaseException) -> bool:
     """Whether trying again later may help."""
     return bool(error.args) and error.args[0] in UNAVAILABLE_CODES
+
+
+def conflict(error: BaseException) -> str | None:
+    """How the transaction lost against another one, if that is what happened."""
+    return CONFLICTS.get(error.args[0]) if error.args else None
 
 
 # -- migrations --------------------------------------------------------------------------------------------------------

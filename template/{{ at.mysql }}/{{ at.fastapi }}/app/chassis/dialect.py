@@ -19,10 +19,13 @@ ENGINE_OPTIONS: Final[dict[str, Any]] = {"isolation_level": "READ COMMITTED"}
 # Time for the server to report its own limit, before the client decides that nobody answers.
 GRACE_SECONDS: Final = 2.0
 LOCK_WAIT_SECONDS: Final = 5
-# Deadlocks, lock waits, time limits, no room for connections, shutting down, read-only after a fail-over.
+# Stale reads, deadlocks, lock waits, time limits, no room for connections, shutting down, read-only after a fail-over.
 UNAVAILABLE_CODES: Final = frozenset(
-    {1040, 1053, 1203, 1205, 1213, 1226, 1290, 1317, 1836, 1927, 1969, 2002, 2003, 2006, 2013, 2055, 3024, 4031}
+    {1020, 1040, 1053, 1203, 1205, 1213, 1226, 1290, 1317, 1836, 1927, 1969, 2002, 2003, 2006, 2013, 2055, 3024, 4031}
 )
+# 1020 is MariaDB's, with innodb_snapshot_isolation. A lock wait (1205) is not among them: it has taken its time, and
+# whoever has the lock keeps it.
+CONFLICTS: Final = {1020: "serialization", 1213: "deadlock"}
 
 
 def checked_url(url: str) -> str:
@@ -74,6 +77,11 @@ def ping(connection: Any) -> None:
 def is_unavailable(error: BaseException) -> bool:
     """Whether trying again later may help."""
     return bool(error.args) and error.args[0] in UNAVAILABLE_CODES
+
+
+def conflict(error: BaseException) -> str | None:
+    """How the transaction lost against another one, if that is what happened."""
+    return CONFLICTS.get(error.args[0]) if error.args else None
 
 
 def prepare_migration(connection: "Connection") -> None:

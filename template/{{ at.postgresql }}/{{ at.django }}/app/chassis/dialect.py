@@ -12,12 +12,15 @@ if TYPE_CHECKING:
     from django.db.backends.postgresql.base import DatabaseWrapper
 
 SYSTEM: Final = "postgresql"
+# The collation that takes no two texts for the same; none where that is the default.
+EXACT: Final[str | None] = None
 DEFAULT_URL: Final = f"postgresql://postgres@127.0.0.1:5432/{about.NAME.replace('-', '_')}"
 EXAMPLE_URL: Final = "postgresql://user:password@localhost:5432/orders"
 # The others are made when somebody waits for one, and closed when nobody has wanted them for ten minutes.
 IDLE_CONNECTIONS: Final = 1
 RECYCLE_SECONDS: Final = 1800
 RECONNECT_SECONDS: Final = 1.0
+CANCEL_SECONDS: Final = 2.0
 # Any number, the same in every replica: "slipway" on a telephone.
 LOCK_KEY: Final = 7547929
 
@@ -62,6 +65,11 @@ def opened(_connection: "BaseDatabaseWrapper", *, statement_timeout: float) -> N
     """Nothing: the server keeps the limits."""
 
 
+def cancel(connection: "BaseDatabaseWrapper") -> None:
+    """End the statement that another thread runs on it, over a connection of its own."""
+    cast("DatabaseWrapper", connection).connection.cancel_safe(timeout=CANCEL_SECONDS)
+
+
 def close(connection: "BaseDatabaseWrapper") -> None:
     cast("DatabaseWrapper", connection).close_pool()
 
@@ -77,6 +85,13 @@ def figures(connection: "BaseDatabaseWrapper", held: int) -> tuple[int, int, int
     return held, pool.get_stats().get("pool_available", 0), pool.max_size
 
 
+def queued(connection: "BaseDatabaseWrapper") -> int:
+    """How many wait because every connection is in use; for one that is being opened nobody stands in line."""
+    pool = cast("DatabaseWrapper", connection).pool
+    stats = pool.get_stats()
+    return stats.get("requests_waiting", 0) if stats.get("pool_size", 0) >= pool.max_size else 0
+
+
 def is_unavailable(error: BaseException) -> bool:
     """Whether trying again later may help: no connection, no room, shutting down, timed out, deadlock, fail-over."""
     state = getattr(error, "sqlstate", None)
@@ -84,6 +99,11 @@ def is_unavailable(error: BaseException) -> bool:
         # Nothing that the server said: the driver found nobody, or the pool had nobody left.
         return True
     return state[:2] in {"08", "40", "53", "57"} or state in {"25006", "25P03", "55P03"}
+
+
+def conflict(error: BaseException) -> str | None:
+    """How the transaction lost against another one, if that is what happened."""
+    return {"40001": "serialization", "40P01": "deadlock"}.get(getattr(error, "sqlstate", None) or "")
 
 
 # -- migrations --------------------------------------------------------------------------------------------------------

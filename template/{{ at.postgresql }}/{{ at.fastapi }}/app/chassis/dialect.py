@@ -76,6 +76,11 @@ def is_unavailable(error: BaseException) -> bool:
     return state[:2] in {"08", "40", "53", "57"} or state in {"25006", "25P03", "55P03"}
 
 
+def conflict(error: BaseException) -> str | None:
+    """How the transaction lost against another one, if that is what happened."""
+    return {"40001": "serialization", "40P01": "deadlock"}.get(getattr(error, "sqlstate", None) or "")
+
+
 def prepare_migration(connection: "Connection") -> None:
     # A migration that waits for a lock holds up everything behind it: better that it fails and is tried again.
     connection.exec_driver_sql("SET lock_timeout = '5s'")

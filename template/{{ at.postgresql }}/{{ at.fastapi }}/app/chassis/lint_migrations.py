@@ -11,6 +11,7 @@ from alembic import command
 from alembic.script import Script, ScriptDirectory
 
 from app.chassis import migrate
+from app.chassis.revisions import History, histories
 from app.chassis.settings import SettingsError
 
 # What is no matter of locks: `migrate` sets a lock timeout and each migration is one transaction; the types are the
@@ -25,12 +26,12 @@ NOT_ABOUT_LOCKS = (
 )
 ACCEPTED = re.compile(r"^# squawk-ignore: *([a-z, -]+)$", re.MULTILINE)
 # Alembic's own bookkeeping is a table of one row.
-BOOKKEEPING = re.compile(r"^[^;]*\balembic_version\b[^;]*;$", re.MULTILINE)
+BOOKKEEPING = re.compile(r"^[^;]*\b(?:alembic|chassis_\w+)_version\b[^;]*;$", re.MULTILINE)
 
 
 def main() -> None:
     try:
-        refused = [script.path for script in scripts() if not lint(script)]
+        refused = [script.path for history in histories() for script in scripts(history) if not lint(script, history)]
     except SettingsError as error:
         sys.exit(str(error))
     if refused:
@@ -40,25 +41,25 @@ def main() -> None:
         )
 
 
-def scripts() -> Iterator[Script]:
+def scripts(history: History) -> Iterator[Script]:
     """Oldest first; a merge changes nothing."""
-    known = ScriptDirectory.from_config(migrate.config()).walk_revisions()
+    known = ScriptDirectory.from_config(migrate.config(history=history)).walk_revisions()
     return (script for script in reversed(list(known)) if not script.is_merge_point)
 
 
-def lint(script: Script) -> bool:
+def lint(script: Script, history: History) -> bool:
     """Each migration by itself: in the next one, what it has made is already in use."""
     accepted = [rule.strip() for rules in ACCEPTED.findall(Path(script.path).read_text()) for rule in rules.split(",")]
     excluded = ",".join([*NOT_ABOUT_LOCKS, *accepted])
     squawk = Path(sys.executable).with_name("squawk")
     options = ["--pg-version", "14.0", "--exclude", excluded, "--stdin-filepath", script.path]
-    return subprocess.run([squawk, *options], input=statements(script), text=True, check=False).returncode == 0
+    return subprocess.run([squawk, *options], input=statements(script, history), text=True, check=False).returncode == 0
 
 
-def statements(script: Script) -> str:
+def statements(script: Script, history: History) -> str:
     output = io.StringIO()
     before = f"{script.down_revision}:" if script.down_revision else ""
-    command.upgrade(migrate.config(output), f"{before}{script.revision}", sql=True)
+    command.upgrade(migrate.config(output, history=history), f"{before}{script.revision}", sql=True)
     return BOOKKEEPING.sub("", output.getvalue())
 
 

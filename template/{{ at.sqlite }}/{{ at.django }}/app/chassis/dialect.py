@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from app.chassis import server
-from app.chassis.settings import BaseSettings, load
+from app.chassis.settings import BaseSettings
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
 SYSTEM: Final = "sqlite"
+# The collation that takes no two texts for the same; none where that is the default.
+EXACT: Final[str | None] = None
 DEFAULT_URL: Final = "sqlite:///dev.db"
 EXAMPLE_URL: Final = "sqlite:///dev.db"
 PROJECT: Final = Path(__file__).parents[2]
@@ -83,6 +85,11 @@ def opened(connection: "BaseDatabaseWrapper", *, statement_timeout: float) -> No
     connection.connection.set_progress_handler(deadline.is_late, CLOCK_STEPS)
 
 
+def cancel(connection: "BaseDatabaseWrapper") -> None:
+    """End the statement that another thread runs on it; one that waits for the file's lock waits on."""
+    connection.connection.interrupt()
+
+
 def close(_connection: "BaseDatabaseWrapper") -> None:
     """Nothing: a thread's connection goes with its thread."""
 
@@ -94,7 +101,12 @@ def busy(_connection: "BaseDatabaseWrapper", _held: int) -> bool:
 
 def figures(_connection: "BaseDatabaseWrapper", held: int) -> tuple[int, int, int]:
     """Connections in use, idle and allowed: each is its thread's, so none is free for another."""
-    return held, 0, load(server.Settings).threads
+    return held, 0, server.threads()
+
+
+def queued(_connection: "BaseDatabaseWrapper") -> int:
+    """None: nobody waits for another thread's connection."""
+    return 0
 
 
 def is_unavailable(error: BaseException) -> bool:
@@ -108,6 +120,13 @@ def is_unavailable(error: BaseException) -> bool:
         sqlite3.SQLITE_FULL,
         sqlite3.SQLITE_CANTOPEN,
     }
+
+
+def conflict(error: BaseException) -> str | None:
+    """How the transaction lost against another one, if that is what happened."""
+    # It has read what somebody has changed since. One that is merely busy has waited already, for as long as it may.
+    stale = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY_SNAPSHOT
+    return "serialization" if stale else None
 
 
 # -- migrations --------------------------------------------------------------------------------------------------------

@@ -56,6 +56,14 @@ async def connect(*args: Any, **options: Any) -> Any:
         def is_late(self) -> bool:
             return time.monotonic() > self.deadline
 
+        async def close(self) -> None:
+            """At once, whatever runs: a closed connection whose cursor lives on would keep its lock on the file."""
+            if self._connection is not None:
+                self._connection.interrupt()
+                if self.in_transaction:
+                    await self.rollback()
+            await super().close()
+
     connection = Connection(lambda: sqlite3.connect(*args, **options), iter_chunk_size=64)
     connection._thread.daemon = True  # noqa: SLF001 - SQLAlchemy does the same: a thread must not hold up the exit
     try:
@@ -121,6 +129,13 @@ def is_unavailable(error: BaseException) -> bool:
         sqlite3.SQLITE_FULL,
         sqlite3.SQLITE_CANTOPEN,
     }
+
+
+def conflict(error: BaseException) -> str | None:
+    """How the transaction lost against another one, if that is what happened."""
+    # It has read what somebody has changed since. One that is merely busy has waited already, for as long as it may.
+    stale = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY_SNAPSHOT
+    return "serialization" if stale else None
 
 
 def prepare_migration(connection: "Connection") -> None:

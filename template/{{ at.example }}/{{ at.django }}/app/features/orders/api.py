@@ -6,6 +6,8 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
+from app.chassis.auth import principal
+from app.chassis.routes import declare
 from app.features.orders import models, schemas, service
 from app.features.orders.rules import Status
 
@@ -17,13 +19,17 @@ LINK = {"Link": {"description": 'The next page, as `rel="next"`.', "schema": {"t
 
 
 @router.post("", response={201: schemas.Order}, openapi_extra={"responses": {201: {"headers": LOCATION}}})
+@declare(scope="orders:write", idempotent=True)
 def place_order(request: HttpRequest, order: schemas.NewOrder, response: HttpResponse) -> models.Order:
-    placed = service.place_order(currency=order.currency, lines=order.lines, now=datetime.now(UTC))
+    placed = service.place_order(
+        owner=principal().subject, currency=order.currency, lines=order.lines, now=datetime.now(UTC)
+    )
     response["Location"] = f"{PATH}/{placed.id}"
     return placed
 
 
 @router.get("", response=schemas.Page, openapi_extra={"responses": {200: {"headers": LINK}}})
+@declare(scope="orders:read")
 def list_orders(
     request: HttpRequest,
     response: HttpResponse,
@@ -31,17 +37,19 @@ def list_orders(
     cursor: schemas.Cursor | None = None,
     status: Status | None = None,
 ) -> service.Page:
-    page = service.list_orders(limit=limit, after=cursor, status=status)
+    page = service.list_orders(owner=principal().subject, limit=limit, after=cursor, status=status)
     if page.next_cursor:
         response["Link"] = schemas.next_link(PATH, limit=limit, cursor=page.next_cursor, status=status)
     return page
 
 
 @router.get("/{order_id}", response={200: schemas.Order, 404: None})
+@declare(scope="orders:read")
 def get_order(request: HttpRequest, order_id: UUID) -> models.Order:
-    return service.get_order(order_id=order_id)
+    return service.get_order(owner=principal().subject, order_id=order_id)
 
 
 @router.post("/{order_id}/cancellation", response={200: schemas.Order, 404: None, 409: None})
+@declare(scope="orders:write")
 def cancel_order(request: HttpRequest, order_id: UUID) -> models.Order:
-    return service.cancel_order(order_id=order_id)
+    return service.cancel_order(owner=principal().subject, order_id=order_id)

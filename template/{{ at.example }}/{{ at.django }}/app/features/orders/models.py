@@ -2,19 +2,25 @@
 
 from django.db import models
 
+from app.chassis import dialect
 from app.features.orders.rules import Status
 
 
 class Order(models.Model):
     id = models.UUIDField(primary_key=True, editable=False)
+    # Whose it is: the subject of a principal.
+    owner = models.CharField(max_length=255, editable=False, db_collation=dialect.EXACT)
     status = models.CharField(max_length=16, choices=[(one.value, one.name.capitalize()) for one in Status])
     currency = models.CharField(max_length=3)
     total = models.BigIntegerField()
     created_at = models.DateTimeField()
 
     class Meta:
-        # A page of one status is read off this index, a page of all off the primary key.
-        indexes = (models.Index(fields=["status", "id"], name="orders_status_id"),)
+        # A page is read off one of these, of one status or of all.
+        indexes = (
+            models.Index(fields=["owner", "status", "id"], name="orders_owner_status_id"),
+            models.Index(fields=["owner", "id"], name="orders_owner_id"),
+        )
 
     def __str__(self) -> str:
         return str(self.id)

@@ -6,16 +6,18 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Enum, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app.chassis.tables import Base
+from app.chassis.tables import Base, Subject
 from app.features.orders.rules import Status
 
 
 class Order(Base):
     __tablename__ = "orders"
-    # A page of one status is read off this index, a page of all off the primary key.
-    __table_args__ = (Index(None, "status", "id"),)
+    # A page is read off one of these, of one status or of all.
+    __table_args__ = (Index(None, "owner", "status", "id"), Index(None, "owner", "id"))
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
+    # Whose it is: the subject of a principal.
+    owner: Mapped[str] = mapped_column(Subject)
     status: Mapped[Status] = mapped_column(
         Enum(Status, native_enum=False, length=16, values_callable=lambda statuses: [one.value for one in statuses])
     )

@@ -1,4 +1,4 @@
-"""What can be done with orders, each in the caller's transaction."""
+"""What can be done with orders, each in the caller's transaction; nobody meets the orders of another owner."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,9 +26,12 @@ class Page:
     next_cursor: str | None
 
 
-async def place_order(session: AsyncSession, *, currency: str, lines: Sequence[NewLine], now: datetime) -> Order:
+async def place_order(
+    session: AsyncSession, *, owner: str, currency: str, lines: Sequence[NewLine], now: datetime
+) -> Order:
     order = Order(
         id=uuid7(),
+        owner=owner,
         status=Status.PLACED,
         currency=currency,
         total=rules.total(lines),
@@ -41,13 +44,15 @@ async def place_order(session: AsyncSession, *, currency: str, lines: Sequence[N
     return order
 
 
-async def get_order(session: AsyncSession, *, order_id: UUID) -> Order:
-    return await _one(session, _with_lines().where(Order.id == order_id), order_id)
+async def get_order(session: AsyncSession, *, owner: str, order_id: UUID) -> Order:
+    return await _one(session, _of(owner), order_id)
 
 
-async def list_orders(session: AsyncSession, *, limit: int, after: UUID | None, status: Status | None) -> Page:
+async def list_orders(
+    session: AsyncSession, *, owner: str, limit: int, after: UUID | None, status: Status | None
+) -> Page:
     """Newest first: the order that comes after the cursor is found by its key, however long the list is."""
-    query = _with_lines().order_by(Order.id.desc()).limit(limit + 1)
+    query = _of(owner).order_by(Order.id.desc()).limit(limit + 1)
     if after is not None:
         query = query.where(Order.id < after)
     if status is not None:
@@ -57,22 +62,22 @@ async def list_orders(session: AsyncSession, *, limit: int, after: UUID | None, 
     return Page(items, encode_cursor(items[-1].id) if len(found) > limit else None)
 
 
-async def cancel_order(session: AsyncSession, *, order_id: UUID) -> Order:
+async def cancel_order(session: AsyncSession, *, owner: str, order_id: UUID) -> Order:
     """Two cancellations at once: the second waits for the first and finds it done. Raises Conflict."""
-    order = await _one(session, _with_lines().where(Order.id == order_id).with_for_update(), order_id)
+    order = await _one(session, _of(owner).with_for_update(), order_id)
     order.status = rules.cancelled(order.status)
     await session.flush()
     log.info("order.cancelled", order_id=str(order.id))
     return order
 
 
-def _with_lines() -> Select[Order]:
-    """Two statements for any number of orders."""
-    return select(Order).options(selectinload(Order.lines))
+def _of(owner: str) -> Select[Order]:
+    """Every query begins here; two statements for any number of orders."""
+    return select(Order).where(Order.owner == owner).options(selectinload(Order.lines))
 
 
 async def _one(session: AsyncSession, query: Select[Order], order_id: UUID) -> Order:
-    order = await session.scalar(query)
+    order = await session.scalar(query.where(Order.id == order_id))
     if order is None:
         raise NotFound("order", order_id)
     return order

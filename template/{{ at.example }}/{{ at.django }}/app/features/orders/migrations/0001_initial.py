@@ -3,6 +3,8 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
+from app.chassis import dialect
+
 
 class Migration(migrations.Migration):
     initial = True
@@ -14,6 +16,7 @@ class Migration(migrations.Migration):
             name="Order",
             fields=[
                 ("id", models.UUIDField(editable=False, primary_key=True, serialize=False)),
+                ("owner", models.CharField(db_collation=dialect.EXACT, editable=False, max_length=255)),
                 (
                     "status",
                     models.CharField(
@@ -26,7 +29,10 @@ class Migration(migrations.Migration):
                 ("created_at", models.DateTimeField()),
             ],
             options={
-                "indexes": [models.Index(fields=["status", "id"], name="orders_status_id")],
+                "indexes": [
+                    models.Index(fields=["owner", "status", "id"], name="orders_owner_status_id"),
+                    models.Index(fields=["owner", "id"], name="orders_owner_id"),
+                ],
             },
         ),
         migrations.CreateModel(

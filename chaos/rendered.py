@@ -1,0 +1,192 @@
+"""Rendered services with a few routes that can be overloaded, as processes that can be killed."""
+
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import services
+import template as slipway
+from load import SERVER_CORE, Server, free_port, on_core
+
+from chaos.postgresql import PostgreSQL, running
+
+FRAMEWORKS = ("fastapi", "django")
+SECRET = secrets.token_urlsafe(48)
+POOL = 10
+WAIT_SECONDS = 0.1
+CPU_SECONDS = 0.007
+READY_SECONDS = 60
+ROUTES = Path(__file__).parent / "routes"
+CREATE = "from app.chassis.framework import create\n"
+IMPORT = (CREATE, CREATE + "from app.features.chaos.api import router as chaos\n")
+# Where the feature is put, as a user would put one.
+ROUTE_EDITS = {
+    "fastapi": [IMPORT, ("create(", "create(chaos, ")],
+    "django": [IMPORT, ("api = create()\n", 'api = create()\napi.add_router("/chaos", chaos)\n')],
+}
+
+
+@dataclass
+class Service:
+    """A rendered service that is installed and migrated; `resilience` is the answer to the question of that name."""
+
+    framework: str
+    resilience: tuple[str, ...]
+    folder: Path
+    python: str
+    database: str
+    postgresql: PostgreSQL
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def tables(self) -> tuple[str, str]:
+        """Orders and their lines."""
+        return ("orders", "order_lines") if self.framework == "fastapi" else ("orders_order", "orders_orderline")
+
+    def variables(self, port: int, **settings: str) -> dict[str, str]:
+        return (
+            os.environ
+            | {
+                "ENVIRONMENT": "production",
+                "SECRET_KEY": SECRET,
+                "ALLOWED_HOSTS": "127.0.0.1,chaos.example.com",
+                "HOST": "127.0.0.1",
+                "PORT": str(port),
+                "DATABASE_URL": self.postgresql.url(self.database),
+                "DATABASE_POOL_SIZE": str(POOL),
+            }
+            | self.environment
+            | settings
+        )
+
+    def start(self, *, port: int | None = None, pinned: bool = False, **settings: str) -> Server:
+        """A process that is not ready yet."""
+        port = port or free_port()
+        command = [self.python, "-m", "app"]
+        with self.log.open("ab") as log:
+            started = time.perf_counter()
+            process = subprocess.Popen(
+                on_core(SERVER_CORE, command) if pinned else command,
+                cwd=self.folder,
+                env=self.variables(port, **settings),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        return Server(process, port, started)
+
+    @contextmanager
+    def running(self, *, pinned: bool = False, **settings: str) -> Iterator[Server]:
+        server = self.start(pinned=pinned, **settings)
+        try:
+            self.wait_until_ready(server)
+            yield server
+        finally:
+            kill(server)
+
+    @contextmanager
+    def careless(self) -> Iterator[None]:
+        """A database that confirms what it has not written: a negative control for what must not be lost."""
+        self.postgresql.ask("postgres", f'ALTER DATABASE "{self.database}" SET synchronous_commit = off')
+        try:
+            yield
+        finally:
+            self.postgresql.ask("postgres", f'ALTER DATABASE "{self.database}" RESET synchronous_commit')
+
+    def wait_until_ready(self, server: Server) -> None:
+        try:
+            server.until_200("/readyz", timeout=READY_SECONDS)
+        except RuntimeError as error:
+            raise RuntimeError(f"{self.folder.name} did not become ready:\n{self.log.read_text()[-3000:]}") from error
+
+    @property
+    def log(self) -> Path:
+        return self.folder.with_suffix(".log")
+
+
+def kill(server: Server) -> None:
+    """SIGKILL for the supervisor and its worker."""
+    with suppress(ProcessLookupError):
+        os.killpg(server.process.pid, signal.SIGKILL)
+    server.process.wait()
+
+
+@dataclass
+class Fleet:
+    """Every service that a run needs, rendered when it is first asked for."""
+
+    template: Path
+    folder: Path
+    postgresql: PostgreSQL
+    ready: dict[str, Service] = field(default_factory=dict)
+
+    def service(self, framework: str, *resilience: str) -> Service:
+        name = "-".join((framework, *resilience))
+        if name not in self.ready:
+            self.ready[name] = prepare(self.template, self.folder / name, framework, *resilience, postgresql=self.postgresql)
+        return self.ready[name]
+
+
+@contextmanager
+def fleet(name: str) -> Iterator[Fleet]:
+    """From the working tree; services, logs and histories stay in .cache/chaos until the next run of that name."""
+    folder = services.CACHE / "chaos" / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with running() as server:
+        yield Fleet(slipway.clone(folder / "slipway"), folder, server)
+
+
+def prepare(template: Path, folder: Path, framework: str, *resilience: str, postgresql: PostgreSQL) -> Service:
+    """Render, add the routes, install, make a database of its own and migrate it."""
+    answers = {"framework": framework, "database": "postgresql", "resilience": list(resilience)}
+    slipway.render(template, folder, answers)
+    add_routes(folder / "app", framework)
+    python = install(folder)
+    database = f"{framework}_{'_'.join(resilience) or 'bare'}_{secrets.token_hex(4)}"
+    postgresql.ask("postgres", f'CREATE DATABASE "{database}"')
+    service = Service(framework, resilience, folder, python, database, postgresql)
+    if framework == "django":
+        service.environment["THREADS"] = str(POOL)
+    migrate = ["manage.py", "migrate"] if framework == "django" else ["-m", "app.chassis.migrate"]
+    run([python, *migrate], cwd=folder, env=service.variables(8000))
+    return service
+
+
+def install(folder: Path) -> str:
+    """The interpreter of an environment that services with the same packages share, those of other tests too."""
+    env = services.surroundings(folder, database="postgresql", python="{}.{}".format(*sys.version_info))
+    with services.shared_lock(folder):
+        run(["uv", "sync", "--quiet"], cwd=folder, env=env)
+    return str(Path(env["UV_PROJECT_ENVIRONMENT"]) / "bin" / "python")
+
+
+def add_routes(app: Path, framework: str) -> None:
+    feature = app / "features" / "chaos"
+    feature.mkdir(parents=True)
+    (feature / "__init__.py").touch()
+    (feature / "api.py").write_text((ROUTES / f"{framework}.py").read_text().replace("CPU_SECONDS", str(CPU_SECONDS)))
+    name = {"fastapi": "main.py", "django": "urls.py"}[framework]
+    text = (app / name).read_text()
+    for old, new in ROUTE_EDITS[framework]:
+        head, found, tail = text.rpartition(old)
+        if not found:
+            raise RuntimeError(f"app/{name} has no {old!r}: mend ROUTE_EDITS in {__file__}")
+        text = head + new + tail
+    (app / name).write_text(text)
+
+
+def run(command: list[str], **options: Any) -> None:
+    done = subprocess.run(command, check=False, text=True, capture_output=True, stdin=subprocess.DEVNULL, **options)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}\n{done.stdout[-3000:]}{done.stderr[-3000:]}")

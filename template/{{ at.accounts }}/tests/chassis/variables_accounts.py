@@ -1,0 +1,3 @@
+"""What everybody may do in the services of the tests."""
+
+VARIABLES = {"ACCOUNT_SCOPES": "probe:read"}

@@ -1,0 +1,3 @@
+"""What the roles of the tests may do."""
+
+VARIABLES = {"ROLES": "clerk=probe:read probe:write, auditor=probe:read"}
