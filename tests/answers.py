@@ -3,6 +3,7 @@
 from functools import cache
 from itertools import combinations, product
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import yaml
@@ -11,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader
 ROOT = Path(__file__).parents[1]
 
 Pair = frozenset[tuple[str, Any]]
+Choices = dict[str, list[Any]]
 
 
 def _include(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> dict[str, Any]:
@@ -48,7 +50,7 @@ def values(question: dict[str, Any]) -> list[Any]:
     return [choice["value"] if isinstance(choice, dict) else choice for choice in listed]
 
 
-def choices() -> dict[str, list[Any]]:
+def choices() -> Choices:
     """What each question may be answered with; each choice of one that takes several is a yes or no: `resilience.deadlines`."""
     found = {}
     for name, question in questions().items():
@@ -100,35 +102,51 @@ def one_at_a_time() -> list[dict[str, Any]]:
     return rows
 
 
-def every_pair(rows: list[dict[str, Any]] | None = None) -> list[dict[str, Any]]:
-    """`rows` and as few more as a greedy search finds, so that any two answers to two questions meet in some row."""
-    rows = list(rows or [])
-    missing = all_pairs() - met(rows)
+def every_pair(rows: list[dict[str, Any]] | None = None, asked: Choices | None = None) -> list[dict[str, Any]]:
+    """`rows` and as few more as some greedy searches find, so that any two answers to two questions meet in some row.
+
+    With `asked`, these answers to these questions; a row then has the others as evenly as they can be dealt out.
+    """
+    asked = asked or choices()
+    found = min((_search(list(rows or []), asked, Random(seed)) for seed in range(8)), key=len)  # noqa: S311 - no secret
+    for number, row in enumerate(found[len(rows or []) :]):
+        row |= {name: listed[number % len(listed)] for name, listed in choices().items() if name not in asked}
+    return [{name: row[name] for name in choices()} for row in found]
+
+
+def _search(rows: list[dict[str, Any]], asked: Choices, chance: Random) -> list[dict[str, Any]]:
+    missing = all_pairs(asked) - met(rows)
     while missing:
-        row = _fill(dict(min(missing, key=sorted_pair)), missing, rows)
+        row = _fill(dict(chance.choice(sorted(missing, key=sorted_pair))), missing, asked, chance)
         rows.append(row)
         missing -= pairs(row)
     return rows
 
 
+def _fill(row: dict[str, Any], missing: set[Pair], asked: Choices, chance: Random) -> dict[str, Any]:
+    """Answers the other questions of a row so that most missing pairs meet in it."""
+    for name in chance.sample(sorted(asked.keys() - row.keys()), k=len(asked) - len(row)):
+        met_with = [sum(frozenset(((name, value), other)) in missing for other in row.items()) for value in asked[name]]
+        row[name] = max(zip(met_with, chance.sample(range(len(met_with)), k=len(met_with)), asked[name], strict=True))[2]
+    return row
+
+
+# They change files that no process of a service reads, or are only a name for other answers: meeting in a render is enough.
+NOT_AT_RUN_TIME = {"ci", "license", "preset"}
+
+
+def at_run_time() -> Choices:
+    return {name: listed for name, listed in choices().items() if name not in NOT_AT_RUN_TIME}
+
+
 def pairwise() -> list[dict[str, Any]]:
-    """Every framework on every database, and what it takes beside them until every pair has met."""
-    bases = [
-        defaults() | {"framework": framework, "database": database}
-        for framework in choices()["framework"]
-        for database in choices()["database"]
-    ]
-    return every_pair(bases)
+    """The defaults in every framework, and what it takes beside them until every pair that matters at run time has met.
 
-
-def _fill(row: dict[str, Any], missing: set[Pair], rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Answers the other questions of a row so that most missing pairs meet in it; of equals, the answer used least so far."""
-    for name, listed in choices().items():
-        if name not in row:
-            worth = {value: len(pairs(row | {name: value}) & missing) for value in listed}
-            used = {value: sum(made[name] == value for made in rows) for value in listed}
-            row[name] = max(listed, key=lambda value, worth=worth, used=used: (worth[value], -used[value]))
-    return {name: row[name] for name in choices()}
+    All but the pairs with the newest Python meet without it, too: few machines have it.
+    """
+    *older, _ = choices()["python_version"]
+    bases = [defaults() | {"framework": framework} for framework in choices()["framework"]]
+    return every_pair(every_pair(bases, at_run_time() | {"python_version": older}), at_run_time())
 
 
 def pairs(row: dict[str, Any]) -> set[Pair]:
@@ -139,10 +157,10 @@ def met(rows: list[dict[str, Any]]) -> set[Pair]:
     return set().union(*(pairs(row) for row in rows))
 
 
-def all_pairs() -> set[Pair]:
+def all_pairs(asked: Choices | None = None) -> set[Pair]:
     return {
         frozenset(pair)
-        for (one, listed), (other, others) in combinations(choices().items(), 2)
+        for (one, listed), (other, others) in combinations((asked or choices()).items(), 2)
         for pair in product(((one, value) for value in listed), ((other, value) for value in others))
     }
 

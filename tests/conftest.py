@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import compiled
 import machine
 import pytest
 import template as slipway
@@ -26,6 +27,12 @@ def _quiet_surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _compiled() -> Iterator[None]:
+    with compiled.once():
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _machine(request: pytest.FixtureRequest) -> Iterator[None]:
     with machine.taken(alone=request.node.get_closest_marker("alone") is not None):
@@ -38,8 +45,11 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What has the machine to itself comes last, when few others wait for it."""
-    items.sort(key=lambda item: item.get_closest_marker("alone") is not None)
+    """Whole suites of services come first: one worker runs them one after the other, while the others take what follows.
+
+    What has the machine to itself comes last, when few others wait for it.
+    """
+    items.sort(key=lambda item: (item.get_closest_marker("alone") is not None, item.get_closest_marker("suite") is None))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,4 +1,4 @@
-"""Rendered services prove themselves: their own lint, types and tests run for real, under every framework and database."""
+"""Rendered services prove themselves: their own lint, types and tests run for real, in every pair of answers."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import servers
 import services
 import template as slipway
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.suite]
 
 ROWS = answers.pairwise()
 

@@ -171,11 +171,20 @@ def test_every_pair_of_answers_is_rendered() -> None:
     assert answers.all_pairs() <= answers.met(ROWS)
 
 
+@pytest.mark.parametrize("name", sorted(answers.NOT_AT_RUN_TIME))
+def test_an_answer_that_runs_in_no_pair_changes_no_code(template: Path, tmp_path: Path, name: str) -> None:
+    rendered = []
+    for value in answers.choices()[name]:
+        files = slipway.files(slipway.render(template, tmp_path / value / "svc", answers.defaults() | {name: value}))
+        rendered.append({path: content for path, content in files.items() if path.endswith((".py", ".toml"))})
+    assert all(one == rendered[0] for one in rendered)
+
+
 def test_the_pairs_that_never_run_do_not_grow() -> None:
     """Rows of test_live.py run; a pair they miss is listed, so that a new question does not quietly stay unproven."""
     from test_live import ROWS as LIVE  # noqa: PLC0415 - only this test needs it
 
-    never = {answers.sorted_pair(pair) for pair in answers.all_pairs() - answers.met(LIVE)}
+    never = {answers.sorted_pair(pair) for pair in answers.all_pairs(answers.at_run_time()) - answers.met(LIVE)}
     listed = set(NEVER_RUN.read_text().splitlines()) if NEVER_RUN.exists() else set()
     assert never <= listed, f"no row of tests/test_live.py runs {sorted(never - listed)}"
     assert listed <= never, f"remove from {NEVER_RUN}, for they run now: {sorted(listed - never)}"
