@@ -3,6 +3,7 @@
 import os
 from contextlib import redirect_stdout
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, text
@@ -54,6 +55,16 @@ def test_the_chassis_own_tables_are_no_difference() -> None:
 def run(connection: Connection, statement: str) -> None:
     connection.execute(text(statement))
     connection.commit()
+
+
+def test_bytecode_of_a_capability_that_is_gone_is_no_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Git removes what was rendered, and leaves the folder for what it does not know."""
+    for name, file in (("here", "0001_here.py"), ("gone", "__pycache__/0001_gone.cpython-311.pyc")):
+        path = tmp_path / name / "migrations" / file
+        path.parent.mkdir(parents=True)
+        path.touch()
+    monkeypatch.setattr(revisions, "CHASSIS", tmp_path)
+    assert [history.table for history in revisions.histories()] == ["chassis_here_version", revisions.SERVICE.table]
 
 
 # -- which migrations wait, by their files alone
