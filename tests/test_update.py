@@ -78,7 +78,7 @@ def recorded(service: Path) -> dict[str, Any]:
 
 def old_service(template: Path, folder: Path, version: str, given: dict[str, Any] | None = None) -> Path:
     """A service of a release, with its user's edits, committed."""
-    slipway.render(template, folder, given, version=version)
+    slipway.render_once(template, folder, given, version=version)
     slipway.start_history(folder)
     live_in(folder)
     slipway.save(folder, "My work")
@@ -93,7 +93,7 @@ def assert_up_to_date(service: Path, template: Path, before: dict[str, bytes], *
         assert not path.endswith((".rej", ".orig")), path
         assert not re.search(rb"^(<{7}|>{7}) ", content, re.MULTILINE), path
     given = {name: value for name, value in recorded(service).items() if name in answers.questions()}
-    fresh_folder = slipway.render(template, service.parent / "fresh" / service.name, given, version=version)
+    fresh_folder = slipway.render_once(template, service.parent / "fresh" / service.name, given, version=version)
     planted = slipway.files(fresh_folder)
     live_in(fresh_folder)
     fresh = slipway.files(fresh_folder)
@@ -342,7 +342,7 @@ def test_an_updated_service_works_on_its_old_database(template: Path, tmp_path: 
     try:
         services.make(service, "services", "migrate", env=env)
         with services.running(service, env=env) as url:
-            placed = request(f"{url}/v1/orders", {"currency": "EUR", "lines": [{"sku": "A-1", "quantity": 2, "unit_price": 1250}]})
+            placed = request(f"{url}/v1/orders", ORDER)
         slipway.save(service, "Locked")
         slipway.update(service)
         env = services.surroundings(service, database=database, python="3.11")
@@ -356,8 +356,93 @@ def test_an_updated_service_works_on_its_old_database(template: Path, tmp_path: 
         subprocess.run(["uv", "run", "python", "-c", forget], cwd=service, env=env, check=database != "sqlite", capture_output=True)
 
 
-def request(url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+DECLARED = {"get": "orders:read", "post": "orders:write"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_views_from_before_have_to_say_who_may_ask(template: Path, tmp_path: Path, framework: str) -> None:
+    """The first release's service does not start with authentication until its views are declared, and then it guards them."""
+    service, env = lived_in(template, tmp_path / "orders", RELEASES[0], framework)
+    with services.running(service, env=env) as url:
+        placed = request(f"{url}/v1/orders", ORDER)
+    env = switched(service, "api_key")
+    with services.shared_lock(service):
+        refused = subprocess.run(["uv", "run", "python", "-m", "app"], cwd=service, env=env, check=False, text=True, capture_output=True)
+    assert refused.returncode != 0
+    told = refused.stdout + refused.stderr
+    for named in ("nobody has said who may use GET /v1/orders, ", "POST /v1/orders, ", "/cancellation: put @declare("):
+        assert named in told, told
+    api = service / "app/features/orders/api.py"
+    route = re.compile(r"^@router\.(\w+)\(.*\)$", re.MULTILINE)
+    edit(api, lambda text: route.sub(lambda found: f'{found[0]}\n@declare(scope="{DECLARED[found[1]]}")', text))
+    edit(api, lambda text: text.replace("\nfrom app.", "\nfrom app.chassis.routes import declare\nfrom app.", 1))
+    key = issued(service, env, "ada")
+    with services.running(service, env=env) as url:
+        assert services.status(f"{url}/v1/orders/{placed['id']}") == 401
+        assert request(f"{url}/v1/orders/{placed['id']}", headers=key) == placed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_what_there_was_gets_an_owner_and_keeps_it(template: Path, tmp_path: Path, framework: str) -> None:
+    """Authentication is switched on, the migration of docs/auth.md is made, and then it is switched off and on again."""
+    service, env = lived_in(template, tmp_path / "orders", RELEASES[-1], framework)
+    with services.running(service, env=env) as url:
+        placed = request(f"{url}/v1/orders", ORDER)
+    env = switched(service, "api_key")
+    ada, bob = (issued(service, env, name) for name in ("ada", "bob"))
+    with services.running(service, env=env) as url:
+        assert services.status(f"{url}/v1/orders/{placed['id']}") == 401
+        assert [request(f"{url}/v1/orders", headers=who)["items"] for who in (ada, bob)] == [[], []]
+        own = request(f"{url}/v1/orders", ORDER, headers=bob)
+    (fence,) = re.findall(
+        r"^```python\n(\"{3}Whoever ordered before.*?)^```$", (service / "docs/auth.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    folder = {"fastapi": "migrations/versions", "django": "app/features/orders/migrations"}[framework]
+    (service / folder / "0002_owners.py").write_text(fence)
+    services.make(service, "migrate", env=env)
+    with services.running(service, env=env) as url:
+        assert [request(f"{url}/v1/orders", headers=who)["items"] for who in (ada, bob)] == [[placed], [own]]
+    env = switched(service, "none")
+    with services.running(service, env=env) as url:
+        assert request(f"{url}/v1/orders")["items"] == []
+    env = switched(service, "api_key")
+    with services.running(service, env=env) as url:
+        assert [request(f"{url}/v1/orders", headers=who)["items"] for who in (ada, bob)] == [[placed], [own]]
+
+
+ORDER = {"currency": "EUR", "lines": [{"sku": "A-1", "quantity": 2, "unit_price": 1250}]}
+
+
+def lived_in(template: Path, folder: Path, release: str, framework: str) -> tuple[Path, dict[str, str]]:
+    """A service of a release with its tables on SQLite, committed, and the environment for its commands."""
+    service = slipway.render(template, folder, {"framework": framework}, version=release)
+    slipway.start_history(service)
+    env = services.surroundings(service, database="sqlite", python="3.11")
+    services.make(service, "migrate", env=env)
+    slipway.save(service, "Locked")
+    return service, env
+
+
+def switched(service: Path, auth: str) -> dict[str, str]:
+    """Updated and migrated: the environment that it needs from then on."""
+    slipway.save(service, "Work")
+    slipway.update(service, {"auth": auth})
+    env = services.surroundings(service, database="sqlite", python="3.11")
+    services.make(service, "migrate", env=env)
+    return env
+
+
+def issued(service: Path, env: dict[str, str], subject: str) -> dict[str, str]:
+    command = ["uv", "run", "python", "-m", "app.chassis.api_keys.manage", "issue", subject, "--scopes", ",".join(DECLARED.values())]
+    with services.shared_lock(service):
+        printed = subprocess.run(command, cwd=service, env=env, check=True, text=True, capture_output=True).stdout
+    return {"authorization": f"Bearer {re.findall('^key_.+$', printed, re.MULTILINE)[0]}"}
+
+
+def request(url: str, body: dict[str, Any] | None = None, headers: dict[str, str] | None = None) -> dict[str, Any]:
     data = None if body is None else json.dumps(body).encode()
-    asked = urllib.request.Request(url, data=data, headers={"content-type": "application/json"})
+    asked = urllib.request.Request(url, data=data, headers={"content-type": "application/json"} | (headers or {}))
     with urllib.request.urlopen(asked, timeout=10) as reply:
         return json.loads(reply.read())
