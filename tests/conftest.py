@@ -8,6 +8,7 @@ import compiled
 import machine
 import pytest
 import template as slipway
+from exploits import summary
 from servers import Missing
 
 
@@ -75,6 +76,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("not proven by this run")
         for text, tests in missing.items():
             terminalreporter.line(f"{len(tests)} x {text}")
+
+    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, [])]
+    if told := list(summary.lines(value for report in reports for value in report.user_properties)):
+        terminalreporter.section("attacks on running services")
+        for line in told:
+            terminalreporter.line(line)
 
     # docs/decisions/0010: one attempt more, and what needed it is told.
     failed = {report.nodeid for report in terminalreporter.stats.get("failed", [])}
