@@ -121,6 +121,7 @@ def test_a_token_is_fetched_again_before_it_expires(calls: Caller, server: Issui
     assert calls.get(client, "/api").status_code == 200
     eventually(lambda: server.counts["/token"] == 2)
     server.go.set()
+    eventually(lambda: len(server.given) == 2)
     eventually(lambda: calls.get(client, "/ok").json()["authorization"] == f"Bearer {server.given[1]}")
     assert server.counts["/token"] == 2
 
