@@ -109,7 +109,7 @@ def assert_up_to_date(service: Path, template: Path, before: dict[str, bytes], *
 
 @pytest.mark.parametrize("switch", [{}, everything_switched()], ids=named)
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize("release", [*(pytest.param(one, marks=pytest.mark.slow) for one in RELEASES[:-1]), RELEASES[-1]])
 def test_every_release_updates(template: Path, tmp_path: Path, release: str, framework: str, switch: dict[str, Any]) -> None:
     service = old_service(template, tmp_path / "orders", release, {"framework": framework})
     before = slipway.files(service)
@@ -167,6 +167,7 @@ def test_one_of_several_can_be_switched_and_switched_back(template: Path, tmp_pa
     assert after == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["standard", "everything"])
 def test_a_service_from_before_the_question_stays_as_it_was(template: Path, tmp_path: Path, preset: str) -> None:
     service = old_service(template, tmp_path / "orders", RELEASES[0], {"preset": preset})
@@ -183,6 +184,7 @@ def test_a_service_keeps_its_framework(template: Path, tmp_path: Path, framework
     assert slipway.files(service) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_a_deleted_example_stays_deleted(template: Path, tmp_path: Path, framework: str) -> None:
     service = old_service(template, tmp_path / "orders", RELEASES[-1], {"framework": framework})
@@ -198,6 +200,7 @@ def test_a_deleted_example_stays_deleted(template: Path, tmp_path: Path, framewo
     assert not (service / "local.mk").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_an_example_switched_off_is_left_to_the_user(template: Path, tmp_path: Path, framework: str) -> None:
     service = old_service(template, tmp_path / "orders", RELEASES[-1], {"framework": framework})
@@ -208,6 +211,7 @@ def test_an_example_switched_off_is_left_to_the_user(template: Path, tmp_path: P
     assert kept == {path: before[path] for path in kept}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_an_example_switched_on_is_planted_beside_the_user_s_work(template: Path, tmp_path: Path, framework: str) -> None:
     service = old_service(template, tmp_path / "orders", RELEASES[-1], {"framework": framework, "example": False})
@@ -265,6 +269,7 @@ def later(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return slipway.release(folder, LATER)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_what_both_sides_changed_is_merged(later: Path, tmp_path: Path, framework: str) -> None:
     service = old_service(later, tmp_path / "orders", slipway.NEXT, {"framework": framework})
@@ -293,6 +298,7 @@ def make_update(service: Path, arguments: str = "") -> subprocess.CompletedProce
     return subprocess.run(command, cwd=service, env=env, check=False, text=True, capture_output=True, stdin=subprocess.DEVNULL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_make_update_says_what_changed(later: Path, tmp_path: Path, framework: str) -> None:
     service = old_service(later, tmp_path / "orders", slipway.NEXT, {"framework": framework})
