@@ -43,6 +43,7 @@ class Exchange:
     """
 
     # Defaults live on the class: a request only pays for what it sets.
+    span_kind = "SERVER"
     status = 500
     route = UNMATCHED
     seconds = 0.0
@@ -71,6 +72,16 @@ class Exchange:
         self.client = client
         self.started = perf_counter()
         self.reply_headers: Headers = []
+
+    def span_attributes(self) -> dict[str, str | int]:
+        """What a span says of it, by OpenTelemetry's names."""
+        return {
+            "http.request.method": self.method,
+            "http.route": self.route,
+            "http.response.status_code": self.status,
+            "url.path": self.path,
+            "client.address": self.client,
+        }
 
     @property
     def begun(self) -> bool:

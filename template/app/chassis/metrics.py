@@ -111,11 +111,11 @@ def collect() -> Iterator["Metric"]:
         labels=("method", "route", "status"),
     )
     for (method, route, status), counts, total in snapshot:
-        histogram.add_metric((method, route, str(status)), _cumulative(counts), total)
+        histogram.add_metric((method, route, str(status)), cumulative(counts), total)
     yield histogram
 
 
-def _cumulative(counts: list[int]) -> list[tuple[str, float]]:
+def cumulative(counts: list[int]) -> list[tuple[str, float]]:
     buckets, seen = [], 0
     for bound, count in zip((*map(str, BUCKETS), "+Inf"), counts, strict=True):
         seen += count

@@ -118,8 +118,9 @@ def shut_down(made: TracerProvider, *, seconds: float) -> None:
 
 
 def begin(exchange: Exchange) -> None:
-    """Start the request's server span and make it the current one."""
-    exchange.span = span = _tracer.start_span(exchange.method, context=_parent(exchange), kind=SpanKind.SERVER)
+    """Start the request's span and make it the current one."""
+    kind = SpanKind[exchange.span_kind]
+    exchange.span = span = _tracer.start_span(exchange.method, context=_parent(exchange), kind=kind)
     exchange.span_id = span.get_span_context().span_id
     exchange.span_token = context.attach(trace.set_span_in_context(span, _NOTHING))
 
@@ -138,15 +139,7 @@ def end(exchange: Exchange) -> None:
         return
     context.detach(exchange.span_token)
     span.update_name(f"{exchange.method} {exchange.route}")
-    span.set_attributes(
-        {
-            "http.request.method": exchange.method,
-            "http.route": exchange.route,
-            "http.response.status_code": exchange.status,
-            "url.path": exchange.path,
-            "client.address": exchange.client,
-        }
-    )
+    span.set_attributes(exchange.span_attributes())
     if exchange.status >= 500:
         if exchange.error is not None:
             _record(span, exchange.error)

@@ -52,14 +52,14 @@ def _relay() -> None:
 
 
 def run(parts: tuple[ModuleType, ...], load_app: Callable[[], None]) -> None:
-    """Open everything; the end of the process closes it in reverse order.
+    """Open everything; `close`, at the latest the end of the process, closes it in reverse order.
 
     A service that cannot be built ends its process: waiting would not cure it.
     """
     global _parts
     _parts = parts
     # A forked worker ends without running `atexit`; before logging's own finalizer, which has priority 1.
-    process.Finalize(None, _opened.close, exitpriority=10)
+    process.Finalize(None, close, exitpriority=10)
     try:
         for part in parts:
             if hasattr(part, "resources"):
@@ -71,6 +71,10 @@ def run(parts: tuple[ModuleType, ...], load_app: Callable[[], None]) -> None:
         os._exit(LOAD_FAILED)
     _settle()
     readiness.open_up()
+
+
+def close() -> None:
+    _opened.close()
 
 
 def _settle() -> None:

@@ -5,8 +5,8 @@ import gc
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from inspect import isawaitable, iscoroutinefunction
 from types import ModuleType
@@ -60,6 +60,21 @@ async def run(
     """Open everything, wait for `stop`, close everything in reverse order.
 
     `state` receives what the application's lifespan yields, which requests find in `request.state`.
+    """
+
+    async def load_and_enter(stack: AsyncExitStack) -> None:
+        app = await asyncio.to_thread(load_app)
+        state.update(await stack.enter_async_context(app.router.lifespan_context(app)) or {})
+
+    async with opened(parts, load_and_enter):
+        await stop.wait()
+
+
+@asynccontextmanager
+async def opened(
+    parts: tuple[ModuleType, ...], then: Callable[[AsyncExitStack], Awaitable[None]] | None = None
+) -> AsyncIterator[None]:
+    """Everything that the parts open and, last, what `then` enters; closed in reverse order.
 
     A service that cannot be built ends its process: waiting would not cure it.
     """
@@ -72,15 +87,15 @@ async def run(
             # Threads, because imports take a tenth of a second each and /livez must not wait for them.
             for part in parts:
                 await _open(stack, part)
-            app = await asyncio.to_thread(load_app)
-            state.update(await stack.enter_async_context(app.router.lifespan_context(app)) or {})
+            if then is not None:
+                await then(stack)
         except BaseException as error:
             log.critical("start.failed", exc_info=error)
             logging.flush()
             os._exit(LOAD_FAILED)
         _settle()
         readiness.open_up()
-        await stop.wait()
+        yield
     heart.cancel()
 
 
