@@ -1,18 +1,14 @@
 """What clients send and get: orders, their lines, and pages of them."""
 
-import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import datetime
 from typing import Annotated, Final
-from urllib.parse import urlencode
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from app.chassis.pagination import Key, Keyset, NextCursor
 from app.features.orders.rules import Status
 
-# 16 bytes are 22 characters of base64, and the last one has only two bits to say.
-CURSOR: Final = "^[A-Za-z0-9_-]{21}[AQgw]$"
 EXAMPLE_ID: Final = "0199f3c1-7b2a-7c5e-9d40-3f1b8e6a2c71"
 
 
@@ -69,29 +65,8 @@ class Page(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
     items: list[Order]
-    next_cursor: Annotated[str | None, Field(description="Send it as `cursor` to get the next page.")]
+    next_cursor: NextCursor
 
 
-def encode_cursor(last: UUID) -> str:
-    return urlsafe_b64encode(last.bytes).decode().rstrip("=")
-
-
-def decode_cursor(cursor: object) -> UUID:
-    """The id that the last page ended with. Raises ValueError for what `encode_cursor` never said."""
-    if not isinstance(cursor, str) or not re.fullmatch(CURSOR, cursor, re.ASCII):
-        raise ValueError("not a cursor of this list")
-    return UUID(bytes=urlsafe_b64decode(f"{cursor}=="))
-
-
-Limit = Annotated[int, Field(ge=1, le=100, description="How many at most.")]
-Cursor = Annotated[
-    UUID,
-    BeforeValidator(decode_cursor),
-    WithJsonSchema({"type": "string", "pattern": CURSOR, "description": "The `next_cursor` of the page before."}),
-]
-
-
-def next_link(path: str, *, limit: int, cursor: str, status: Status | None) -> str:
-    """The Link header (RFC 8288) that leads to the next page of the same list."""
-    query = {"limit": limit, "cursor": cursor} | ({"status": status.value} if status else {})
-    return f'<{path}?{urlencode(query)}>; rel="next"'
+NEWEST: Final = Keyset("orders", Key("id", UUID, descending=True))
+Cursor = Annotated[str, NEWEST]

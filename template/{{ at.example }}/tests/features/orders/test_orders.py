@@ -6,6 +6,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from app.chassis.pagination import Keyset
+from app.features.orders.schemas import NEWEST
+
 LINES = [{"sku": "A-1", "quantity": 2, "unit_price": 1250}, {"sku": "B-2", "quantity": 1, "unit_price": 99}]
 ORDER = {"currency": "EUR", "lines": LINES}
 
@@ -198,6 +201,11 @@ def test_a_status_filters(client: Any) -> None:
     assert ids(client.get("/v1/orders?status=placed")) == [kept["id"]]
     assert ids(client.get("/v1/orders?status=cancelled")) == [dropped["id"]]
     assert ids(client.get("/v1/orders?status=shipped")) == []
+
+
+def test_a_cursor_of_another_list_is_refused(client: Any) -> None:
+    theirs = Keyset("invoices", *NEWEST.keys).encode([uuid4()])
+    assert problem(client.get(f"/v1/orders?cursor={theirs}"), 422)["errors"][0]["parameter"] == "cursor"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
 from app.chassis.auth import principal
+from app.chassis.pagination import Limit, Page, next_link
 from app.chassis.routes import declare
 from app.features.orders import models, schemas, service
 from app.features.orders.rules import Status
@@ -33,13 +34,13 @@ def place_order(request: HttpRequest, order: schemas.NewOrder, response: HttpRes
 def list_orders(
     request: HttpRequest,
     response: HttpResponse,
-    limit: schemas.Limit = 20,
+    limit: Limit = 20,
     cursor: schemas.Cursor | None = None,
     status: Status | None = None,
-) -> service.Page:
+) -> Page[models.Order]:
     page = service.list_orders(owner=principal().subject, limit=limit, after=cursor, status=status)
     if page.next_cursor:
-        response["Link"] = schemas.next_link(PATH, limit=limit, cursor=page.next_cursor, status=status)
+        response["Link"] = next_link(PATH, limit=limit, cursor=page.next_cursor, status=status)
     return page
 
 

@@ -1,7 +1,6 @@
 """What can be done with orders, each in a transaction of its own; nobody meets the orders of another owner."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -11,19 +10,15 @@ from django.db.models import QuerySet, prefetch_related_objects
 from uuid_utils.compat import uuid7
 
 from app.chassis.errors import NotFound
+from app.chassis.keyset import paginate
+from app.chassis.pagination import Page
 from app.chassis.transactions import in_transaction
 from app.features.orders import rules
 from app.features.orders.models import Order, OrderLine
 from app.features.orders.rules import Status
-from app.features.orders.schemas import NewLine, encode_cursor
+from app.features.orders.schemas import NEWEST, NewLine
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    items: Sequence[Order]
-    next_cursor: str | None
 
 
 @transaction.atomic
@@ -49,16 +44,10 @@ def get_order(*, owner: str, order_id: UUID) -> Order:
     return _one(_of(owner), order_id)
 
 
-def list_orders(*, owner: str, limit: int, after: UUID | None, status: Status | None) -> Page:
+def list_orders(*, owner: str, limit: int, after: str | None, status: Status | None) -> Page[Order]:
     """Newest first: the order that comes after the cursor is found by its key, however long the list is."""
-    query = _of(owner).order_by("-id")
-    if after is not None:
-        query = query.filter(id__lt=after)
-    if status is not None:
-        query = query.filter(status=status)
-    found = list(query[: limit + 1])
-    items = found[:limit]
-    return Page(items, encode_cursor(items[-1].id) if len(found) > limit else None)
+    query = _of(owner) if status is None else _of(owner).filter(status=status)
+    return paginate(query, NEWEST, limit=limit, after=after)
 
 
 def cancel_order(*, owner: str, order_id: UUID) -> Order:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.chassis.auth import principal
 from app.chassis.database import session
 from app.chassis.openapi import problems
+from app.chassis.pagination import Limit, Page, next_link
 from app.chassis.routes import declare
 from app.chassis.transactions import in_transaction
 from app.features.orders import models, schemas, service
@@ -38,13 +39,13 @@ async def place_order(database: Session, order: schemas.NewOrder, response: Resp
 async def list_orders(
     database: Session,
     response: Response,
-    limit: Annotated[schemas.Limit, Query()] = 20,
+    limit: Annotated[Limit, Query()] = 20,
     cursor: Annotated[schemas.Cursor | None, Query()] = None,
     status: Status | None = None,
-) -> service.Page:
+) -> Page[models.Order]:
     page = await service.list_orders(database, owner=principal().subject, limit=limit, after=cursor, status=status)
     if page.next_cursor:
-        response.headers["Link"] = schemas.next_link(PATH, limit=limit, cursor=page.next_cursor, status=status)
+        response.headers["Link"] = next_link(PATH, limit=limit, cursor=page.next_cursor, status=status)
     return page
 
 

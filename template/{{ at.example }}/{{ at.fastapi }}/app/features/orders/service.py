@@ -1,7 +1,6 @@
 """What can be done with orders, each in the caller's transaction; nobody meets the orders of another owner."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -12,18 +11,14 @@ from sqlalchemy.orm import selectinload
 from uuid_utils.compat import uuid7
 
 from app.chassis.errors import NotFound
+from app.chassis.keyset import paginate
+from app.chassis.pagination import Page
 from app.features.orders import rules
 from app.features.orders.models import Order, OrderLine
 from app.features.orders.rules import Status
-from app.features.orders.schemas import NewLine, encode_cursor
+from app.features.orders.schemas import NEWEST, NewLine
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    items: Sequence[Order]
-    next_cursor: str | None
 
 
 async def place_order(
@@ -49,17 +44,11 @@ async def get_order(session: AsyncSession, *, owner: str, order_id: UUID) -> Ord
 
 
 async def list_orders(
-    session: AsyncSession, *, owner: str, limit: int, after: UUID | None, status: Status | None
-) -> Page:
+    session: AsyncSession, *, owner: str, limit: int, after: str | None, status: Status | None
+) -> Page[Order]:
     """Newest first: the order that comes after the cursor is found by its key, however long the list is."""
-    query = _of(owner).order_by(Order.id.desc()).limit(limit + 1)
-    if after is not None:
-        query = query.where(Order.id < after)
-    if status is not None:
-        query = query.where(Order.status == status)
-    found = (await session.scalars(query)).all()
-    items = found[:limit]
-    return Page(items, encode_cursor(items[-1].id) if len(found) > limit else None)
+    query = _of(owner) if status is None else _of(owner).where(Order.status == status)
+    return await paginate(session, query, NEWEST, limit=limit, after=after)
 
 
 async def cancel_order(session: AsyncSession, *, owner: str, order_id: UUID) -> Order:
