@@ -11,10 +11,11 @@ from weakref import WeakSet
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from app.chassis import conflicts, dialect, statements, tracing
+from app.chassis import conflicts, dialect, slow_queries, statements, tracing
 from app.chassis.exchange import current
 from app.chassis.readiness import NotReady
 from app.chassis.settings import load, split_url
+from app.chassis.slow_statements import Slow
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -37,6 +38,9 @@ class Settings(dialect.Connections):
     )
     database_statement_timeout: float = Field(
         30.0, ge=0, description="Seconds that a statement may run; 0 for no limit.", examples=["30"]
+    )
+    database_slow_query: float = Field(
+        0.5, ge=0, description="Seconds after which a statement is slow and gets a line; 0 for never.", examples=["0.5"]
     )
     database_retries: int = Field(
         3, ge=0, le=10, description="How often a transaction that lost against another runs again.", examples=["3"]
@@ -108,9 +112,12 @@ def opened(connection: "BaseDatabaseWrapper", **_signal: Any) -> None:
     """Sent for every new connection; Django's object around it stays with its thread."""
     with _lock:
         _wrappers.add(connection)
-    dialect.opened(connection, statement_timeout=load(Settings).database_statement_timeout)
+    settings = load(Settings)
+    dialect.opened(connection, statement_timeout=settings.database_statement_timeout)
     if statements.in_time not in connection.execute_wrappers:
         connection.execute_wrappers.append(statements.in_time)
+    if settings.database_slow_query and not any(isinstance(one, Slow) for one in connection.execute_wrappers):
+        connection.execute_wrappers.append(Slow(settings.database_slow_query))
     if tracing.enabled() and in_span not in connection.execute_wrappers:
         connection.execute_wrappers.append(in_span)
 
@@ -184,6 +191,7 @@ def collect() -> "Iterable[Metric]":
     yield count
     yield GaugeMetricFamily("db_client_connection_max", "Connections that may be open.", most)
     yield conflicts.counted()
+    yield slow_queries.counted()
 
 
 def queued() -> int:

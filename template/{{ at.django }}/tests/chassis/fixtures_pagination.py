@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from pytest_django import DjangoDbBlocker
@@ -10,7 +10,8 @@ from pytest_django import DjangoDbBlocker
 from app.chassis import dialect
 from app.chassis.pagination import Keyset, Page
 
-EXPLAIN = {"sqlite": "EXPLAIN QUERY PLAN", "postgresql": "EXPLAIN", "mysql": "EXPLAIN"}[dialect.SYSTEM]
+SYSTEM: Final[str] = dialect.SYSTEM
+EXPLAIN: Final = {"sqlite": "EXPLAIN QUERY PLAN"}.get(SYSTEM, "EXPLAIN")
 
 
 def model() -> Any:
@@ -63,7 +64,7 @@ class Rows:
             self.page(keyset, limit=2, after=after)
         ((sql, params),) = seen
         with transaction.atomic(), connection.cursor() as cursor:
-            if dialect.SYSTEM == "postgresql":
+            if SYSTEM == "postgresql":
                 # The table is so small that reading all of it would be quicker.
                 cursor.execute("ANALYZE chassis_probe_pages")
                 cursor.execute("SET LOCAL enable_seqscan = off")

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from app.chassis import conflicts, dialect, revisions, tracing
+from app.chassis import conflicts, dialect, revisions, slow_queries, tracing
 from app.chassis.errors import Unavailable
 from app.chassis.readiness import NotReady
 from app.chassis.settings import BaseSettings, load, split_url
@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     )
     database_statement_timeout: float = Field(
         30.0, ge=0, description="Seconds that a statement may run; 0 for no limit.", examples=["30"]
+    )
+    database_slow_query: float = Field(
+        0.5, ge=0, description="Seconds after which a statement is slow and gets a line; 0 for never.", examples=["0.5"]
     )
     database_retries: int = Field(
         3, ge=0, le=10, description="How often a transaction that lost against another runs again.", examples=["3"]
@@ -207,6 +210,7 @@ def collect() -> Iterator["Metric"]:
     yield GaugeMetricFamily("db_client_connection_pending_requests", "Waiting for a connection.", pool.waiting)
     yield CounterMetricFamily("db_client_connection_timeouts", "Waited for a connection in vain.", pool.timeouts)
     yield conflicts.counted()
+    yield slow_queries.counted()
 
 
 def queued() -> int:

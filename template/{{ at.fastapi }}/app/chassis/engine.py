@@ -14,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
 
-from app.chassis import dialect
+from app.chassis import dialect, slow_statements
 from app.chassis.database import Away, Lost, Settings
 
 IDLE_SECONDS = 30.0
@@ -74,6 +74,8 @@ def create(settings: Settings) -> AsyncEngine:
         **dialect.ENGINE_OPTIONS,
     )
     watch(engine.sync_engine)
+    if settings.database_slow_query:
+        slow_statements.watch(engine.sync_engine, seconds=settings.database_slow_query)
     dialect.listen(engine.sync_engine, statement_timeout=settings.database_statement_timeout)
     return engine
 

@@ -17,7 +17,7 @@ from app.chassis.pagination import Keyset, Page
 from app.chassis.settings import load
 from app.chassis.tables import Instant
 
-EXPLAIN = {"sqlite": "EXPLAIN QUERY PLAN", "postgresql": "EXPLAIN", "mysql": "EXPLAIN"}[dialect.SYSTEM]
+EXPLAIN = {"sqlite": "EXPLAIN QUERY PLAN"}.get(dialect.SYSTEM, "EXPLAIN")
 
 
 class Base(DeclarativeBase):
