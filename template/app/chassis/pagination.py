@@ -76,7 +76,7 @@ class Keyset:
         try:
             raw = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
             values, rest = self._unpack(raw[TAG_BYTES:])
-        except (ValueError, IndexError):
+        except ValueError:
             raise BadCursor from None
         if rest or raw[:TAG_BYTES] != self.tag or _text(raw) != cursor:
             raise BadCursor
