@@ -39,7 +39,8 @@ class Exchange:
     `client` is an address, `principal` whoever was authenticated, `subject` its name, `queued` how many
     seconds a trusted proxy kept the request; `expired` says where the deadline was met: queue, work, database or
     outbound. `policy` is for `routes`, which looks it up once; `rejected` is why a credential was refused, and
-    `refusal` what to say of one that could not be checked.
+    `refusal` what to say of one that could not be checked. `wrote` is whether it has changed the database, `replica`
+    whether its reads go to a copy of that, once it is known.
     """
 
     # Defaults live on the class: a request only pays for what it sets.
@@ -56,6 +57,8 @@ class Exchange:
     queued = 0.0
     expired = ""
     policy: "Policy | None" = None
+    wrote = False
+    replica: bool | None = None
     error: BaseException | None = None
     request_id = ""
     trace_id = 0

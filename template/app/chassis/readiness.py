@@ -30,6 +30,10 @@ class NotReady(Exception):
     """Raised by a part's `check()`; the text is shown by /readyz: no secrets."""
 
 
+class Degraded(Exception):
+    """Raised by a part's `check()` that can do without what is away: shown by /readyz, which stays green."""
+
+
 class Phase(Enum):
     STARTING = auto()
     OPEN = auto()
@@ -81,7 +85,7 @@ def checks(parts: tuple[ModuleType, ...]) -> dict[str, Any]:
 def verdict(results: Mapping[str, BaseException | None]) -> Reply:
     """The reply for one round of checks: which parts are fine, and what fails."""
     global _remembered, _failing
-    failed = {name: error for name, error in results.items() if error is not None}
+    failed = {name: error for name, error in results.items() if not isinstance(error, Degraded | None)}
     if failed.keys() != _failing:
         log.warning("readiness.changed", failing={name: repr(error) for name, error in failed.items()})
         _failing = frozenset(failed)
@@ -95,7 +99,7 @@ def verdict(results: Mapping[str, BaseException | None]) -> Reply:
 
 
 def _say(error: BaseException) -> str:
-    if isinstance(error, NotReady):
+    if isinstance(error, NotReady | Degraded):
         return str(error)
     if isinstance(error, TimeoutError):
         return f"no answer within {load(Settings).readiness_timeout:g} s"

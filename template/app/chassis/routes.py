@@ -35,6 +35,7 @@ class Policy:
     idempotent: bool = False
     scope: str | None = None
     public: bool = False
+    replica: bool = False
 
 
 class Known(NamedTuple):
@@ -49,7 +50,7 @@ class Known(NamedTuple):
 DEFAULT = Policy()
 
 
-def declare(
+def declare(  # noqa: PLR0913 - each is a word that a route may say of itself
     *,
     criticality: Criticality = Criticality.CRITICAL,
     rate_class: str = "default",
@@ -57,13 +58,15 @@ def declare(
     idempotent: bool = False,
     scope: str | None = None,
     public: bool = False,
+    replica: bool = False,
 ) -> Callable[[View], View]:
     """Say it of a view, right above its `def`:
 
     `criticality`: whether it is shed first or last (load_shedding). `rate_class`: which of RATE_LIMITS counts its
     requests (rate_limiting). `seconds`: its time budget instead of REQUEST_TIMEOUT (deadlines). `idempotent`: a request
     that is repeated with its Idempotency-Key has one effect (idempotency). `scope`: what whoever asks must be allowed
-    to do, such as "orders:read"; `public`: anybody may ask (auth, where each route says one or the other).
+    to do, such as "orders:read"; `public`: anybody may ask (auth, where each route says one or the other). `replica`:
+    it reads, and what is a little old will do (DATABASE_REPLICA_URL).
     """
     if seconds is not None and not seconds > 0:
         raise ValueError(f"a route with a budget of {seconds} seconds could not be served: give more than 0, or none")
@@ -74,7 +77,7 @@ def declare(
         raise ValueError(f"{scope!r} is no scope: use visible ASCII characters without quotes, like orders:read")
 
     def mark(view: View) -> View:
-        setattr(view, DECLARED, Policy(criticality, rate_class, seconds, idempotent, scope, public))
+        setattr(view, DECLARED, Policy(criticality, rate_class, seconds, idempotent, scope, public, replica))
         return view
 
     return mark

@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 from weakref import WeakSet
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from app.chassis import conflicts, dialect, slow_queries, statements, tracing
+from app.chassis import conflicts, dialect, replica, slow_queries, statements, tracing
 from app.chassis.exchange import current
-from app.chassis.readiness import NotReady
+from app.chassis.readiness import Degraded, NotReady
 from app.chassis.settings import load, split_url
 from app.chassis.slow_statements import Slow
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 KINDS = {"postgres": "postgresql", "mariadb": "mysql"}
+REPLICATED = frozenset({"postgresql", "mysql"})
 
 
 class Settings(dialect.Connections):
@@ -45,6 +46,20 @@ class Settings(dialect.Connections):
     database_retries: int = Field(
         3, ge=0, le=10, description="How often a transaction that lost against another runs again.", examples=["3"]
     )
+    database_replica_url: str = Field(
+        "",
+        repr=False,
+        description="A copy that answers reads which may be a little old; none by default.",
+        examples=[dialect.EXAMPLE_URL],
+    )
+    database_replica_lag: float = Field(
+        5.0, ge=0, le=3600, description="Seconds for which whoever has written reads from the primary.", examples=["5"]
+    )
+    database_replica_reads: Literal["declared", "safe"] = Field(
+        "declared",
+        description="Which requests the replica serves: routes that declare it, or every GET and HEAD.",
+        examples=["declared"],
+    )
 
     @field_validator("database_url")
     @classmethod
@@ -53,25 +68,42 @@ class Settings(dialect.Connections):
             if info.data.get("environment") == "production":
                 raise ValueError("is missing")
             value = dialect.DEFAULT_URL
-        parts = split_url(value)
-        scheme = parts.scheme
-        kind = KINDS.get(scheme, scheme)
-        if kind != dialect.SYSTEM:
-            raise ValueError(f"is for {kind or 'no database'}, this service was rendered for {dialect.SYSTEM}")
-        # Never say the value: it carries the password.
-        checked = dialect.checked_url(value)
-        if not parts.path.strip("/"):
-            raise ValueError("names no database")
-        return checked
+        return checked(value)
+
+    @field_validator("database_replica_url")
+    @classmethod
+    def check_replica_url(cls, value: str) -> str:
+        if value and dialect.SYSTEM not in REPLICATED:
+            raise ValueError("is for databases that have replicas: SQLite is one file, leave it out")
+        return checked(value) if value else ""
+
+
+def checked(value: str) -> str:
+    """The URL in the form that the driver takes. Raises ValueError, never with the value: it carries the password."""
+    parts = split_url(value)
+    scheme = parts.scheme
+    kind = KINDS.get(scheme, scheme)
+    if kind != dialect.SYSTEM:
+        raise ValueError(f"is for {kind or 'no database'}, this service was rendered for {dialect.SYSTEM}")
+    found = dialect.checked_url(value)
+    if not parts.path.strip("/"):
+        raise ValueError("names no database")
+    return found
 
 
 # -- what Django's settings want to know -------------------------------------------------------------------------------
 
 
 def databases() -> dict[str, dict[str, Any]]:
-    """`DATABASES`, all of it from the environment."""
+    """`DATABASES`, all of it from the environment; `replica` is there if DATABASE_REPLICA_URL is."""
     settings = load(Settings)
-    url = urlsplit(settings.database_url)
+    copy = settings.database_replica_url
+    return {"default": connected_to(settings.database_url)} | ({"replica": connected_to(copy)} if copy else {})
+
+
+def connected_to(given: str) -> dict[str, Any]:
+    settings = load(Settings)
+    url = urlsplit(given)
     limits = dialect.options(
         settings,
         connect_timeout=settings.database_connect_timeout,
@@ -87,7 +119,12 @@ def databases() -> dict[str, dict[str, Any]]:
         "CONN_HEALTH_CHECKS": True,
         **limits,
     }
-    return {"default": default | {"OPTIONS": limits["OPTIONS"] | dict(parse_qsl(url.query))}}
+    return default | {"OPTIONS": limits["OPTIONS"] | dict(parse_qsl(url.query))}
+
+
+def database_routers() -> list[str]:
+    """`DATABASE_ROUTERS`: who decides which reads the replica serves."""
+    return ["app.chassis.reading.Router"] if load(Settings).database_replica_url else []
 
 
 # -- the part: what Django imports is imported when the service loads, so that /livez need not wait for it -------------
@@ -105,7 +142,8 @@ def resources() -> Iterator[None]:
     finally:
         connection_created.disconnect(opened)
         connections.close_all()
-        dialect.close(connections["default"])
+        for alias in connections:
+            dialect.close(connections[alias])
 
 
 def opened(connection: "BaseDatabaseWrapper", **_signal: Any) -> None:
@@ -118,6 +156,10 @@ def opened(connection: "BaseDatabaseWrapper", **_signal: Any) -> None:
         connection.execute_wrappers.append(statements.in_time)
     if settings.database_slow_query and not any(isinstance(one, Slow) for one in connection.execute_wrappers):
         connection.execute_wrappers.append(Slow(settings.database_slow_query))
+    if settings.database_replica_url:
+        from app.chassis import reading  # noqa: PLC0415 - Django is set up by now
+
+        reading.watch(connection)
     if tracing.enabled() and in_span not in connection.execute_wrappers:
         connection.execute_wrappers.append(in_span)
 
@@ -126,7 +168,7 @@ def check() -> None:
     """Ready is a database that answers and that has every migration. Raises NotReady or Django's own errors."""
     from django.db import connection  # noqa: PLC0415
 
-    if dialect.busy(connection, held()):
+    if dialect.busy(connection, held("default")):
         # Busy is not broken: a saturated service that leaves the load balancer drowns its siblings.
         return
     try:
@@ -137,6 +179,8 @@ def check() -> None:
     finally:
         # Checks run in threads of their own, and a connection belongs to its thread.
         connection.close()
+    if replica.away():
+        raise Degraded(replica.AWAY)
 
 
 _lock = threading.Lock()
@@ -184,12 +228,17 @@ def collect() -> "Iterable[Metric]":
     from django.db import connections  # noqa: PLC0415
     from prometheus_client.core import GaugeMetricFamily  # noqa: PLC0415
 
-    used, idle, most = dialect.figures(connections["default"], held())
-    count = GaugeMetricFamily("db_client_connection_count", "Connections that are open.", labels=("state",))
-    count.add_metric(("used",), used)
-    count.add_metric(("idle",), idle)
-    yield count
-    yield GaugeMetricFamily("db_client_connection_max", "Connections that may be open.", most)
+    count = GaugeMetricFamily("db_client_connection_count", "Connections that are open.", labels=("pool", "state"))
+    most = GaugeMetricFamily("db_client_connection_max", "Connections that may be open.", labels=("pool",))
+    for alias in connections:
+        name = "primary" if alias == "default" else alias
+        used, idle, limit = dialect.figures(connections[alias], held(alias))
+        count.add_metric((name, "used"), used)
+        count.add_metric((name, "idle"), idle)
+        most.add_metric((name,), limit)
+    yield from (count, most)
+    if load(Settings).database_replica_url:
+        yield replica.counted()
     yield conflicts.counted()
     yield slow_queries.counted()
 
@@ -198,13 +247,13 @@ def queued() -> int:
     """How many wait because every connection is in use."""
     from django.db import connections  # noqa: PLC0415
 
-    return dialect.queued(connections["default"])
+    return sum(dialect.queued(connections[alias]) for alias in connections)
 
 
-def held() -> int:
+def held(alias: str) -> int:
     """How many connections threads have at this moment."""
     with _lock:
-        return sum(wrapper.connection is not None for wrapper in _wrappers)
+        return sum(wrapper.connection is not None and wrapper.alias == alias for wrapper in _wrappers)
 
 
 # -- spans -------------------------------------------------------------------------------------------------------------

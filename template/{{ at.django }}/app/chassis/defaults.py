@@ -61,6 +61,7 @@ TEMPLATES: list[dict[str, Any]] = [
 ]
 
 DATABASES: dict[str, dict[str, Any]] = database.databases()
+DATABASE_ROUTERS = database.database_routers()
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # The admin's and the documentation's own files, served from where their packages have them: nothing to collect.

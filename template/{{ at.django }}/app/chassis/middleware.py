@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from django.http import HttpRequest, HttpResponseBase
 
-from app.chassis import handlers
+from app.chassis import handlers, reading
 from app.chassis.exchange import current
 
 _PARAMETER = re.compile(r"<(?:[^>:]+:)?([^>]+)>")
@@ -26,6 +26,8 @@ class Chassis:
         # Known once Django has looked for the view, whoever has answered since.
         if exchange is not None and request.resolver_match is not None:
             exchange.route = template(request.resolver_match.route)
+        if exchange is not None and exchange.wrote:
+            reading.told(exchange)
         if response.status_code == METHOD_NOT_ALLOWED:
             return handlers.method_not_allowed(response)
         return response

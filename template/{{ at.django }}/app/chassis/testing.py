@@ -10,6 +10,7 @@ import pytest
 def pytest_load_initial_conftests() -> Generator[None]:
     """Before pytest-django imports app/settings.py: no test may meet the development database, or `.env`."""
     os.environ["ENVIRONMENT"] = "test"
+    os.environ.pop("DATABASE_REPLICA_URL", None)
     os.environ["DJANGO_SETTINGS_MODULE"] = "app.settings"
     return (yield)
 

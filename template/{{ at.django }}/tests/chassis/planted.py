@@ -5,7 +5,7 @@ from django.db import connection
 
 def seed(*, count: int, owner: str) -> int:
     with connection.cursor() as cursor:
-        rows = [[number, "2026-01-01 00:00:00", owner] for number in range(count)]
+        rows: list[list[int | str]] = [[number, "2026-01-01 00:00:00", owner] for number in range(count)]
         cursor.executemany("INSERT INTO chassis_probe_pages (id, moment, name) VALUES (%s, %s, %s)", rows)
     return count
 

@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from app.chassis import conflicts, dialect, revisions, slow_queries, tracing
+from app.chassis import conflicts, dialect, replica, revisions, slow_queries, tracing
 from app.chassis.errors import Unavailable
-from app.chassis.readiness import NotReady
+from app.chassis.readiness import Degraded, NotReady
 from app.chassis.settings import BaseSettings, load, split_url
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker
 
 KINDS = {"postgres": "postgresql", "mariadb": "mysql"}
+REPLICATED = frozenset({"postgresql", "mysql"})
 
 
 class Settings(BaseSettings):
@@ -47,6 +48,20 @@ class Settings(BaseSettings):
     database_retries: int = Field(
         3, ge=0, le=10, description="How often a transaction that lost against another runs again.", examples=["3"]
     )
+    database_replica_url: str = Field(
+        "",
+        repr=False,
+        description="A copy that answers reads which may be a little old; none by default.",
+        examples=[dialect.EXAMPLE_URL],
+    )
+    database_replica_lag: float = Field(
+        5.0, ge=0, le=3600, description="Seconds for which whoever has written reads from the primary.", examples=["5"]
+    )
+    database_replica_reads: Literal["declared", "safe"] = Field(
+        "declared",
+        description="Which requests the replica serves: routes that declare it, or every GET and HEAD.",
+        examples=["declared"],
+    )
 
     @field_validator("database_url")
     @classmethod
@@ -55,22 +70,33 @@ class Settings(BaseSettings):
             if info.data.get("environment") == "production":
                 raise ValueError("is missing")
             value = dialect.DEFAULT_URL
-        parts = split_url(value)
-        scheme = parts.scheme.partition("+")[0]
-        kind = KINDS.get(scheme, scheme)
-        if kind != dialect.SYSTEM:
-            raise ValueError(f"is for {kind or 'no database'}, this service was rendered for {dialect.SYSTEM}")
-        unknown = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)} - dialect.PARAMETERS
-        if unknown:
-            known = ", ".join(sorted(dialect.PARAMETERS)) or "none"
-            raise ValueError(
-                f"has parameters that the driver does not take: {', '.join(sorted(unknown))}; it takes {known}"
-            )
-        # Never say the value: it carries the password.
-        checked = dialect.checked_url(value)
-        if not parts.path.strip("/"):
-            raise ValueError("names no database")
-        return checked
+        return checked(value)
+
+    @field_validator("database_replica_url")
+    @classmethod
+    def check_replica_url(cls, value: str) -> str:
+        if value and dialect.SYSTEM not in REPLICATED:
+            raise ValueError("is for databases that have replicas: SQLite is one file, leave it out")
+        return checked(value) if value else ""
+
+
+def checked(value: str) -> str:
+    """The URL in the form that the driver takes. Raises ValueError, never with the value: it carries the password."""
+    parts = split_url(value)
+    scheme = parts.scheme.partition("+")[0]
+    kind = KINDS.get(scheme, scheme)
+    if kind != dialect.SYSTEM:
+        raise ValueError(f"is for {kind or 'no database'}, this service was rendered for {dialect.SYSTEM}")
+    unknown = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)} - dialect.PARAMETERS
+    if unknown:
+        known = ", ".join(sorted(dialect.PARAMETERS)) or "none"
+        raise ValueError(
+            f"has parameters that the driver does not take: {', '.join(sorted(unknown))}; it takes {known}"
+        )
+    found = dialect.checked_url(value)
+    if not parts.path.strip("/"):
+        raise ValueError("names no database")
+    return found
 
 
 class Away(Unavailable):
@@ -94,6 +120,7 @@ class Opened:
 
     engine: "AsyncEngine"
     sessions: "async_sessionmaker[AsyncSession]"
+    replica: "AsyncEngine | None" = None
 
 
 _opened: Opened | None = None
@@ -111,9 +138,10 @@ async def resources() -> AsyncIterator[None]:
     try:
         yield
     finally:
-        engine = _opened.engine
+        engines = _engines()
         _opened = None
-        await engine.dispose()
+        for engine in engines.values():
+            await engine.dispose()
 
 
 def _open(settings: Settings) -> Opened:
@@ -122,12 +150,20 @@ def _open(settings: Settings) -> Opened:
     from app.chassis import engine  # noqa: PLC0415
 
     made = engine.create(settings)
+    copy = None
+    if settings.database_replica_url:
+        from app.chassis import reading  # noqa: PLC0415
+
+        copy = engine.create(settings.model_copy(update={"database_url": settings.database_replica_url}))
+        reading.watch(made.sync_engine, copy.sync_engine)
     if tracing.enabled():
         from app.chassis import database_spans  # noqa: PLC0415
 
         database_spans.install(made)
+        if copy is not None:
+            database_spans.install(copy)
     # Objects stay readable after the commit: they are what the response is made of.
-    return Opened(made, async_sessionmaker(made, class_=AsyncSession, expire_on_commit=False))
+    return Opened(made, async_sessionmaker(made, class_=AsyncSession, expire_on_commit=False), copy)
 
 
 def opened() -> Opened:
@@ -142,10 +178,33 @@ async def session() -> AsyncIterator["AsyncSession"]:
     if outside is not None:
         yield outside
         return
-    async with opened().sessions() as one:
+    async with _session() as one:
         with inside(one):
             yield one
             await one.commit()
+            await told(one)
+
+
+@asynccontextmanager
+async def _session() -> "AsyncIterator[AsyncSession]":
+    """Of the replica, where there is one and the request may read from it; else of the database itself."""
+    if opened().replica is not None:
+        from app.chassis import reading  # noqa: PLC0415 - as in `_open`
+
+        async with reading.session() as reader:
+            if reader is not None:
+                yield reader
+                return
+    async with opened().sessions() as one:
+        yield one
+
+
+async def told(one: "AsyncSession") -> None:
+    """After a commit: where there is a replica, whoever asked learns where to read what it has written."""
+    if opened().replica is not None:
+        from app.chassis import reading  # noqa: PLC0415 - as in `_open`
+
+        await reading.told(one)
 
 
 @contextmanager
@@ -159,19 +218,26 @@ def inside(one: "AsyncSession") -> Iterator[None]:
 
 
 def outer() -> "AsyncSession | None":
-    """The transaction that the running code is part of, if one has begun; a session serves no two tasks."""
+    """The transaction that the running code is part of, if one has begun; a session serves no two tasks.
+
+    One that only reads from the replica is none: what writes needs a transaction of the database itself.
+    """
     one, task = _inside.get() or (None, None)
-    return one if one is not None and task is asyncio.current_task() and one.in_transaction() else None
+    if one is None or task is not asyncio.current_task() or not one.in_transaction():
+        return None
+    return None if getattr(one.sync_session, "reads", False) else one
 
 
 async def check() -> None:
     """Ready when a connection can be had and no migration waits."""
-    pool = _pool()
+    pool = _pool(opened().engine)
     if pool.checkedout() >= pool.limit:
         # Busy is not broken: a saturated service that leaves the load balancer drowns its siblings.
         return
     async with asyncio.timeout(load(Settings).database_connect_timeout), opened().engine.connect() as connection:
         await _ask(connection)
+    if opened().replica is not None and replica.away():
+        raise Degraded(replica.AWAY)
 
 
 async def _ask(connection: "AsyncConnection") -> None:
@@ -201,22 +267,35 @@ def collect() -> Iterator["Metric"]:
 
     if _opened is None:
         return
-    pool = _pool()
-    count = GaugeMetricFamily("db_client_connection_count", "Open connections.", labels=("state",))
-    count.add_metric(("idle",), pool.checkedin())
-    count.add_metric(("used",), pool.checkedout())
-    yield count
-    yield GaugeMetricFamily("db_client_connection_max", "Connections the pool may open.", pool.limit)
-    yield GaugeMetricFamily("db_client_connection_pending_requests", "Waiting for a connection.", pool.waiting)
-    yield CounterMetricFamily("db_client_connection_timeouts", "Waited for a connection in vain.", pool.timeouts)
+    count = GaugeMetricFamily("db_client_connection_count", "Open connections.", labels=("pool", "state"))
+    most = GaugeMetricFamily("db_client_connection_max", "Connections the pool may open.", labels=("pool",))
+    pending = GaugeMetricFamily("db_client_connection_pending_requests", "Waiting for a connection.", labels=("pool",))
+    timeouts = CounterMetricFamily(
+        "db_client_connection_timeouts", "Waited for a connection in vain.", labels=("pool",)
+    )
+    for name, engine in _engines().items():
+        pool = _pool(engine)
+        count.add_metric((name, "idle"), pool.checkedin())
+        count.add_metric((name, "used"), pool.checkedout())
+        most.add_metric((name,), pool.limit)
+        pending.add_metric((name,), pool.waiting)
+        timeouts.add_metric((name,), pool.timeouts)
+    yield from (count, most, pending, timeouts)
+    if opened().replica is not None:
+        yield replica.counted()
     yield conflicts.counted()
     yield slow_queries.counted()
 
 
 def queued() -> int:
     """How many wait because every connection is in use."""
-    return 0 if _opened is None else int(_pool().queued)
+    return 0 if _opened is None else sum(int(_pool(engine).queued) for engine in _engines().values())
 
 
-def _pool() -> Any:
-    return opened().engine.sync_engine.pool
+def _engines() -> "dict[str, AsyncEngine]":
+    made = opened()
+    return {"primary": made.engine} | ({"replica": made.replica} if made.replica is not None else {})
+
+
+def _pool(engine: "AsyncEngine") -> Any:
+    return engine.sync_engine.pool

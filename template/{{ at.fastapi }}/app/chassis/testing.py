@@ -25,6 +25,7 @@ _run = ExitStack()
 def pytest_configure() -> None:
     """Before any test module is imported: no test may meet the development database, or `.env`."""
     os.environ["ENVIRONMENT"] = "test"
+    os.environ.pop("DATABASE_REPLICA_URL", None)
     settings.forget()
 
 

@@ -35,9 +35,12 @@ async def in_transaction(
         return await work(outer, *args, **kwargs)
 
     async def once() -> Result:
-        async with Session(database.opened().engine, expire_on_commit=False) as session, session.begin():
-            with database.inside(session):
-                return await work(session, *args, **kwargs)
+        async with Session(database.opened().engine, expire_on_commit=False) as session:
+            async with session.begin():
+                with database.inside(session):
+                    result = await work(session, *args, **kwargs)
+            await database.told(session)
+            return result
 
     return await rerun(once)
 
