@@ -13,7 +13,7 @@ from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, connection, connections
 from pytest_django import DjangoDbBlocker
 
-from app.chassis import about, database, dialect, local_server, settings
+from app.chassis import about, database, dialect, local_server, old_code, settings
 from app.chassis.parts import PARTS
 
 SignIn = Callable[..., dict[str, str]]
@@ -29,7 +29,8 @@ def _database(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     with local_server.test_database(name) as url:
         use_database(url)
         with django_db_blocker.unblock():
-            call_command("migrate", verbosity=0)
+            if not old_code.migrated():
+                call_command("migrate", verbosity=0)
         # Processes that tests start may want the database for themselves.
         connections.close_all()
         yield

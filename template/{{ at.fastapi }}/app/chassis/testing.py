@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import event
 from starlette.testclient import TestClient
 
-from app.chassis import about, database, local_server, logging, settings
+from app.chassis import about, database, local_server, logging, old_code, settings
 from app.chassis.parts import PARTS
 
 BASE_URL = "http://localhost"
@@ -47,6 +47,8 @@ def make_database() -> None:
     name = f"test_{about.NAME.replace('-', '_')}_{os.getpid()}"
     os.environ["DATABASE_URL"] = _run.enter_context(local_server.test_database(name))
     settings.forget()
+    if old_code.migrated():
+        return
     migrate.quiet()
     with redirect_stdout(StringIO()):
         migrate.upgrade()
