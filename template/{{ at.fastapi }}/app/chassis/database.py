@@ -132,6 +132,8 @@ _inside: ContextVar["tuple[AsyncSession, asyncio.Task[Any] | None] | None"] = Co
 async def resources() -> AsyncIterator[None]:
     """No connection is needed to start: while the database is away the service is alive and not ready."""
     global _opened, _migrated
+    # A command that is called where the service runs, as tests do, leaves that its own.
+    former = _opened
     # In a thread, because it imports: the probes are answered meanwhile.
     _opened = await asyncio.to_thread(_open, load(Settings))
     _migrated = False
@@ -139,7 +141,7 @@ async def resources() -> AsyncIterator[None]:
         yield
     finally:
         engines = _engines()
-        _opened = None
+        _opened = former
         for engine in engines.values():
             await engine.dispose()
 

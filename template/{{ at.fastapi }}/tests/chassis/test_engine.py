@@ -155,8 +155,8 @@ def test_the_pool_is_measured(production: Service) -> None:
     production.http.get("/probe/sql")
     assert production.metric("db_client_connection_max") == load(Settings).database_pool_size
     assert production.metric("db_client_connection_count", state="idle") >= 1
-    assert list(production.samples("db_client_connection_count"))[1] == ({"state": "used"}, 0)
-    assert list(production.samples("db_client_connection_timeouts_total")) == [({}, 0)]
+    assert list(production.samples("db_client_connection_count"))[1] == ({"pool": "primary", "state": "used"}, 0)
+    assert list(production.samples("db_client_connection_timeouts_total")) == [({"pool": "primary"}, 0)]
 
 
 # -- settings
