@@ -12,7 +12,7 @@ from app.chassis import about, local_server, planting
 from app.chassis.pagination import Key, Keyset
 from app.chassis.seed import FEATURES, usual_owner
 from tests.chassis import planted
-from tests.chassis.running import KEY, ROOT, environment, migrate
+from tests.chassis.running import PRODUCTION, ROOT, environment, migrate
 from tests.chassis.test_pagination import Rows
 
 NUMBERED = Keyset("rows", Key("id", int))
@@ -33,7 +33,7 @@ def seeded(url: str, *arguments: str, way: tuple[str, ...] = WAYS[0], **env: str
     return subprocess.run(
         [sys.executable, *way, *arguments],
         cwd=ROOT,
-        env=environment() | {"DATABASE_URL": url, "ALLOWED_HOSTS": "api.example.com", "SECRET_KEY": KEY} | env,
+        env=environment() | PRODUCTION | {"DATABASE_URL": url, "ENVIRONMENT": "test"} | env,
         capture_output=True,
         text=True,
         check=False,

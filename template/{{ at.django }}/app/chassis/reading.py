@@ -1,5 +1,6 @@
 """A database router: which models' reads go to the replica."""
 
+from contextlib import suppress
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connections
@@ -82,7 +83,13 @@ def has_reached(position: str) -> bool | None:
     if dialect.SYSTEM not in POSITIONED:
         return None
     with connections[REPLICA].cursor() as cursor:
-        cursor.execute(REACHED, [position])
+        try:
+            cursor.execute(REACHED, [position])
+        except DatabaseError as error:
+            if is_unavailable(error):
+                raise
+            # A copy of another kind knows no such function.
+            return None
         reached: bool | None = cursor.fetchone()[0]
         return reached
 
@@ -94,7 +101,8 @@ def told(exchange: Exchange) -> None:
         return
     position = None
     if dialect.SYSTEM in POSITIONED:
-        with connections[PRIMARY].cursor() as cursor:
+        # What is committed has succeeded, whatever comes now.
+        with suppress(DatabaseError, InterfaceError), connections[PRIMARY].cursor() as cursor:
             cursor.execute(POSITION)
             position = cursor.fetchone()[0]
     replica.written(

@@ -1,10 +1,11 @@
 """Sessions that read from the replica until they write."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import TextClause
@@ -107,7 +108,10 @@ async def has_reached(connection: AsyncConnection, position: str) -> bool | None
     """None where it cannot be told."""
     if dialect.SYSTEM not in POSITIONED:
         return None
-    reached: bool | None = await connection.scalar(REACHED, {"position": position})
+    reached: bool | None = None
+    # A copy of another kind knows no such function.
+    with suppress(DBAPIError):
+        reached = await connection.scalar(REACHED, {"position": position})
     # The snapshot of this statement is not that of the reads.
     await connection.rollback()
     return reached
@@ -121,8 +125,10 @@ async def told(one: AsyncSession) -> None:
         return
     position = None
     if dialect.SYSTEM in POSITIONED:
-        position = await one.scalar(POSITION)
-        await one.rollback()
+        # What is committed has succeeded, whatever comes now.
+        with suppress(Away, DBAPIError):
+            position = await one.scalar(POSITION)
+            await one.rollback()
     settings = load(Settings)
     replica.written(
         exchange, position=position, lag=settings.database_replica_lag, secure=settings.environment == "production"
