@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 import yaml
-from jinja2 import Environment, FileSystemLoader
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, UndefinedError
 
 ROOT = Path(__file__).parents[1]
 
@@ -86,8 +86,60 @@ def _default(question: dict[str, Any]) -> Any:
     """A capability's is an expression of the preset, and `--defaults` takes the default preset."""
     if "{%" not in str(question["default"]) and "{{" not in str(question["default"]):
         return question["default"]
-    jinja = Environment(loader=FileSystemLoader(ROOT), extensions=["jinja2_ansible_filters.AnsibleCoreFiltersExtension"], autoescape=True)
-    return yaml.safe_load(jinja.from_string(question["default"]).render(preset=config()["preset"]["default"]))
+    return yaml.safe_load(_compiled(question["default"]).render(preset=config()["preset"]["default"]))
+
+
+@cache
+def _compiled(text: str) -> Template:
+    jinja = Environment(
+        loader=FileSystemLoader(ROOT),
+        extensions=["jinja2_ansible_filters.AnsibleCoreFiltersExtension"],
+        undefined=StrictUndefined,
+        autoescape=True,
+    )
+    return jinja.from_string(text)
+
+
+# -- which answers go together -----------------------------------------------------------------------------------------
+
+
+def possible(row: dict[str, Any]) -> bool:
+    """Whether Copier takes these answers together: none is a choice whose own validator refuses it beside the others.
+
+    An answer that the row leaves open refuses nothing.
+    """
+    return not any(_refused(validator, row) for name, value in row.items() for validator in _validators(name, value))
+
+
+def _validators(name: str, value: Any) -> list[str]:
+    """Those of the choices that this answer takes; in a row `resilience.deadlines` is a yes or no."""
+    question, _, several = name.partition(".")
+    chosen = several if several and value else value
+    listed = questions()[question].get("choices", []) if question in questions() else []
+    offered = [choice for choice in (listed.values() if isinstance(listed, dict) else listed) if isinstance(choice, dict)]
+    return [choice["validator"] for choice in offered if choice["value"] == chosen and "validator" in choice]
+
+
+def _refused(validator: str, row: dict[str, Any]) -> bool:
+    try:
+        return bool(_compiled(validator).render(row).strip())
+    except UndefinedError:
+        return False
+
+
+def mended(row: dict[str, Any], kept: set[str]) -> dict[str, Any]:
+    """The same row, or one that differs in one answer, none of those `kept`, and is possible."""
+    others = ({name: value} for name, listed in choices().items() if name not in kept for value in listed)
+    return next(row | change for change in ({}, *others) if possible(row | change))
+
+
+def latest(offered: Choices) -> dict[str, Any]:
+    """Of each question the last answer that is offered, as far as they are possible together."""
+    rows = (dict(zip(offered, given, strict=True)) for given in product(*(listed[::-1] for listed in offered.values())))
+    return next(row for row in rows if possible(row))
+
+
+# -- sets of answers ---------------------------------------------------------------------------------------------------
 
 
 def one_at_a_time() -> list[dict[str, Any]]:
@@ -97,7 +149,11 @@ def one_at_a_time() -> list[dict[str, Any]]:
         base = defaults() | {"framework": framework}
         rows.append(base)
         rows += [
-            base | {name: value} for name, listed in choices().items() if name != "framework" for value in listed if value != base[name]
+            mended(base | {name: value}, {name, "framework"})
+            for name, listed in choices().items()
+            if name != "framework"
+            for value in listed
+            if value != base[name]
         ]
     return rows
 
@@ -110,7 +166,10 @@ def every_pair(rows: list[dict[str, Any]] | None = None, asked: Choices | None =
     asked = asked or choices()
     found = min((_search(list(rows or []), asked, Random(seed)) for seed in range(8)), key=len)  # noqa: S311 - no secret
     for number, row in enumerate(found[len(rows or []) :]):
-        row |= {name: listed[number % len(listed)] for name, listed in choices().items() if name not in asked}
+        for name, listed in choices().items():
+            if name not in asked:
+                able = [value for value in listed if possible(row | {name: value})]
+                row[name] = able[number % len(able)]
     return [{name: row[name] for name in choices()} for row in found]
 
 
@@ -126,8 +185,9 @@ def _search(rows: list[dict[str, Any]], asked: Choices, chance: Random) -> list[
 def _fill(row: dict[str, Any], missing: set[Pair], asked: Choices, chance: Random) -> dict[str, Any]:
     """Answers the other questions of a row so that most missing pairs meet in it."""
     for name in chance.sample(sorted(asked.keys() - row.keys()), k=len(asked) - len(row)):
-        met_with = [sum(frozenset(((name, value), other)) in missing for other in row.items()) for value in asked[name]]
-        row[name] = max(zip(met_with, chance.sample(range(len(met_with)), k=len(met_with)), asked[name], strict=True))[2]
+        able = [value for value in asked[name] if possible(row | {name: value})]
+        met_with = [sum(frozenset(((name, value), other)) in missing for other in row.items()) for value in able]
+        row[name] = max(zip(met_with, chance.sample(range(len(met_with)), k=len(met_with)), able, strict=True))[2]
     return row
 
 
@@ -158,10 +218,12 @@ def met(rows: list[dict[str, Any]]) -> set[Pair]:
 
 
 def all_pairs(asked: Choices | None = None) -> set[Pair]:
+    """Those that are possible."""
     return {
         frozenset(pair)
         for (one, listed), (other, others) in combinations((asked or choices()).items(), 2)
         for pair in product(((one, value) for value in listed), ((other, value) for value in others))
+        if possible(dict(pair))
     }
 
 

@@ -136,6 +136,7 @@ def test_facts_are_yaml_under_every_answer() -> None:
                     "parts",
                     "services",
                     "docs",
+                    "processes",
                     "commands",
                     "seeds",
                     "switched_on",

@@ -108,6 +108,8 @@ REFUSALS = [
     ("license", "gpl", "is not in ['mit', 'apache-2.0', 'proprietary']"),
     ("resilience", ["deadline"], "'deadline' is not in ['deadlines'"),
     ("auth", "password", "'password' is not in ['none', 'api_key', 'jwt', 'session', 'oidc']"),
+    ("jobs", "celery", "'celery' is not in ['none'"),
+    ("jobs", "procrastinate", "answer -d database=postgresql too, or -d jobs=none"),
     ("preset", "all", "is not in ['standard', 'minimal', 'everything', 'choose']"),
 ]
 
@@ -126,7 +128,7 @@ def test_every_question_is_refused_something() -> None:
 
 @pytest.mark.parametrize("preset", answers.choices()["preset"])
 def test_every_question_can_be_answered_on_the_command_line(plain_template: Path, tmp_path: Path, preset: str) -> None:
-    given = answers.given({name: listed[-1] for name, listed in answers.choices().items()}) | {
+    given = answers.given(answers.latest(answers.choices())) | {
         "project_name": "Billing desk",
         "slug": "billing",
         "description": "Bills what was ordered.",

@@ -148,8 +148,9 @@ def _answers_that_enable(capabilities: frozenset[str]) -> dict[str, Any] | None:
     jinja = environment()
     facts = {name: (ROOT / f"template/{{{{ at.{name} }}}}/facts.yml").read_text() for name in sorted(capabilities)}
     switches = {name: next(line for line in text.splitlines() if line.startswith("enabled:")) for name, text in facts.items()}
-    asked = sorted(set().union(*(meta.find_undeclared_variables(jinja.parse(line)) for line in switches.values())))
     offered = answers.choices() | {name: [answers.values(one)] for name, one in answers.questions().items() if one.get("multiselect")}
+    # What is no question yet has a default where it is read.
+    asked = sorted(offered.keys() & set().union(*(meta.find_undeclared_variables(jinja.parse(line)) for line in switches.values())))
     for given in product(*(offered[name] for name in asked)):
         context = dict(zip(asked, given, strict=True))
         if all(yaml.safe_load(jinja.from_string(line).render(context))["enabled"] for line in switches.values()):

@@ -79,6 +79,18 @@ def test_compose_starts_the_database_then_migrates_then_the_service(service: Pat
     assert named == set(compose["volumes"])
 
 
+def test_compose_runs_what_is_beside_requests_in_containers_of_its_own(template: Path, tmp_path: Path) -> None:
+    service = slipway.render(template, tmp_path / "svc", {"database": "postgresql", "jobs": "procrastinate"})
+    run("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml", cwd=service)
+    services = load(service / "compose.yaml")["services"]
+    worker, app = services["worker"], services["app"]
+    assert worker["command"] == ["python", "-m", "app.chassis.background", "worker"]
+    for same in ("image", "environment", "depends_on", "stop_grace_period"):
+        assert worker[same] == app[same]
+    assert app["environment"]["BACKGROUND"] == "none"
+    assert "ports" not in worker
+
+
 @pytest.mark.parametrize(("status", "healthy"), [(200, True), (503, False), (None, False)])
 def test_the_health_check_asks_for_liveness(template: Path, tmp_path: Path, status: int | None, healthy: bool) -> None:
     service = slipway.render(template, tmp_path / "svc")

@@ -32,9 +32,10 @@ LATER = "v999.1.0"
 
 
 def switches() -> list[dict[str, Any]]:
-    """One answer other than the default at a time; the framework cannot change."""
+    """One answer other than the default at a time, and what that needs; the framework cannot change."""
     base = answers.defaults()
-    listed = [{name: value} for name, found in answers.choices().items() if name != "framework" for value in found if value != base[name]]
+    rows = [row for row in answers.one_at_a_time() if row["framework"] == base["framework"]]
+    listed = [{name: value for name, value in row.items() if value != base[name]} for row in rows if row != base]
     return [*listed, {"project_name": "Billing desk"}, {"slug": "billing"}, {"description": "Bills what was ordered."}]
 
 
@@ -42,7 +43,9 @@ def everything_switched() -> dict[str, Any]:
     """Another answer to every question at once."""
     base = answers.defaults()
     kept = {"framework", "python_version"}
-    return {name: [one for one in found if one != base[name]][-1] for name, found in answers.choices().items() if name not in kept}
+    return answers.latest(
+        {name: [one for one in found if one != base[name]] for name, found in answers.choices().items() if name not in kept}
+    )
 
 
 def named(switch: dict[str, Any]) -> str:
@@ -181,6 +184,16 @@ def test_a_service_keeps_its_framework(template: Path, tmp_path: Path, framework
     before = slipway.files(service)
     with pytest.raises(ValueError, match=f"A service does not change its framework .this one is {framework}.: copy a new service"):
         slipway.update(service, {"framework": other})
+    assert slipway.files(service) == before
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_what_an_answer_needs_is_not_taken_from_under_it(template: Path, tmp_path: Path, framework: str) -> None:
+    service = slipway.render(template, tmp_path / "orders", {"framework": framework, "database": "postgresql", "jobs": "procrastinate"})
+    slipway.start_history(service)
+    before = slipway.files(service)
+    with pytest.raises(ValueError, match="this service is on sqlite: answer -d database=postgresql too, or -d jobs=none"):
+        slipway.update(service, {"database": "sqlite"})
     assert slipway.files(service) == before
 
 

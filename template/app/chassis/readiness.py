@@ -43,6 +43,7 @@ class Phase(Enum):
 _phase = Phase.STARTING
 _remembered: tuple[float, Reply] | None = None
 _failing: frozenset[str] = frozenset()
+_beside: dict[str, Any] = {}
 
 
 def open_up() -> None:
@@ -78,8 +79,13 @@ def known_answer() -> Reply | None:
 
 
 def checks(parts: tuple[ModuleType, ...]) -> dict[str, Any]:
-    """The parts' checks by the name of their part."""
-    return {part.__name__.rpartition(".")[2]: part.check for part in parts if hasattr(part, "check")}
+    """The parts' checks by the name of their part, and those of what runs here beside requests."""
+    return {part.__name__.rpartition(".")[2]: part.check for part in parts if hasattr(part, "check")} | _beside
+
+
+def watch(name: str, check: Any) -> None:
+    """Let this process be ready only while `check` raises nothing: for a loop, which runs in some processes alone."""
+    _beside[name] = check
 
 
 def verdict(results: Mapping[str, BaseException | None]) -> Reply:

@@ -14,6 +14,8 @@ View = TypeVar("View", bound=Callable[..., Any])
 DECLARED = "__route_policy__"
 SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 """What OAuth takes for the name of a scope, RFC 6749 section 3.3."""
+ANYBODY: Final = "*"
+"""The scope of a route for everybody who has said who that is, whatever else they may do."""
 
 
 class Criticality(IntEnum):

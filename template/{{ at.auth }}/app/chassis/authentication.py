@@ -11,7 +11,7 @@ from app.chassis.auth import ANONYMOUS, Principal, principal
 from app.chassis.errors import Forbidden, Problem
 from app.chassis.exchange import Exchange, current
 from app.chassis.identity import Settings
-from app.chassis.routes import Policy
+from app.chassis.routes import ANYBODY, Policy
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -62,7 +62,7 @@ def sign_in(subject: str, scopes: Iterable[str] | None = None) -> Any:
 
 
 def every_scope() -> set[str]:
-    return {policy.scope for policy in routes.policies() if policy.scope}
+    return {policy.scope for policy in routes.policies() if policy.scope} - {ANYBODY}
 
 
 def wrap(policy: Policy, call: Any) -> Any:
@@ -78,6 +78,8 @@ def require(scope: str) -> Principal:
     who = principal()
     if who is ANONYMOUS:
         raise refusal()
+    if scope == ANYBODY:
+        return who
     if not who.may(scope):
         _denied[scope] += 1
         log.warning("auth.denied", subject=who.subject, scope=scope)
@@ -127,7 +129,7 @@ def schemes() -> dict[str, Any]:
 
 def document(policy: Policy, operation: dict[str, Any]) -> None:
     if policy.scope is not None:
-        operation["security"] = [{SCHEME.name: [policy.scope]}]
+        operation["security"] = [{SCHEME.name: [] if policy.scope == ANYBODY else [policy.scope]}]
         for status in (Unauthenticated.status, Forbidden.status, *credentials.FAILURES):
             operation["responses"].setdefault(str(status), {})
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
@@ -18,3 +19,6 @@ def pytest_load_initial_conftests() -> Generator[None]:
 def pytest_configure(config: pytest.Config) -> None:
     # Later than pytest-django: these replace its fixtures of the same names.
     config.pluginmanager.import_plugin("app.chassis.fixtures")
+    # What capabilities bring for tests.
+    for found in sorted(Path(__file__).parent.glob("*/fixtures.py")):
+        config.pluginmanager.import_plugin(f"app.chassis.{found.parent.name}.fixtures")

@@ -230,6 +230,11 @@ def outer() -> "AsyncSession | None":
     return None if getattr(one.sync_session, "reads", False) else one
 
 
+def is_inside(one: "AsyncSession") -> bool:
+    """Whether somebody commits this session when the running code is done."""
+    return (_inside.get() or (None, None))[0] is one
+
+
 async def check() -> None:
     """Ready when a connection can be had and no migration waits."""
     pool = _pool(opened().engine)

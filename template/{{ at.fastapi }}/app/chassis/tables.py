@@ -98,9 +98,12 @@ def chassis_metadata() -> MetaData:
     return CHASSIS
 
 
+NOT_THE_SERVICE_S = ("chassis_", "procrastinate_")
+
+
 def is_the_service_s(name: str | None, kind: str, _parents: object) -> bool:
     """What the models of the features are compared with: no table of the chassis, in use or left behind."""
-    return kind != "table" or not (name or "").startswith("chassis_")
+    return kind != "table" or not (name or "").startswith(NOT_THE_SERVICE_S)
 
 
 def is_the_chassis_s(name: str | None, kind: str, _parents: object) -> bool:

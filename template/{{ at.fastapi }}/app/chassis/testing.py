@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, redirect_stdout
 from importlib import import_module
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,11 +23,14 @@ Queries = Callable[[], AbstractContextManager[list[str]]]
 _run = ExitStack()
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Before any test module is imported: no test may meet the development database, or `.env`."""
     os.environ["ENVIRONMENT"] = "test"
     os.environ.pop("DATABASE_REPLICA_URL", None)
     settings.forget()
+    # What capabilities bring for tests.
+    for found in sorted(Path(__file__).parent.glob("*/fixtures.py")):
+        config.pluginmanager.import_plugin(f"app.chassis.{found.parent.name}.fixtures")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,0 +1,103 @@
+"""A service with a database of its own, and workers beside it."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.chassis import local_server
+from tests.chassis import discovered
+from tests.chassis.outage import free_port
+from tests.chassis.running import Service, called, eventually, migrate
+
+EARLY = ("trial",)
+Start = Callable[..., Service]
+
+
+class Worker(Service):
+    module = "tests.chassis.trial_worker"
+
+    def kill(self) -> None:
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.exit_status()
+
+
+class Trial:
+    """`notes` are the effects: each job that is done leaves one."""
+
+    def __init__(self, service: Service, url: str, folders: Callable[[], Path], stack: ExitStack) -> None:
+        self.service, self.url, self.folders, self.stack = service, url, folders, stack
+        self._headers: dict[str, dict[str, str]] = {}
+        self._standing: Worker | None = None
+
+    def worker(self, *, trial: str = "trial_jobs", **env: str) -> Worker:
+        given = {"MANAGEMENT_PORT": str(free_port()), "TRIAL": trial, "DATABASE_URL": self.url, "LOG_LEVEL": "INFO"}
+        made = Worker(self.folders(), whole=True, **given | env)
+        self.stack.callback(made.stop)
+        return made
+
+    def standing(self) -> Worker:
+        """The one that most tests share; some want none beside their own."""
+        if self._standing is None:
+            self._standing = self.worker(JOBS_STALLED_AFTER="1")
+        return self._standing
+
+    def alone(self) -> None:
+        """End the standing one."""
+        if self._standing is not None:
+            self._standing.terminate()
+            assert self._standing.exit_status() == 0, self._standing.output()
+            self._standing = None
+
+    def headers(self, who: str) -> dict[str, str]:
+        if who not in self._headers:
+            self._headers[who] = discovered.headers(self.url, who, "trial")
+        return self._headers[who]
+
+    def post(self, job: str, given: dict[str, Any], *, fails: str = "", **headers: str) -> Any:
+        path = f"/probe/jobs/{job}?fails={fails}"
+        return self.service.http.post(path, json=given, headers=self.headers("ada") | headers)
+
+    def enqueue(self, job: str, **given: Any) -> str:
+        reply = self.post(job, given)
+        assert reply.status_code == 202, reply.text
+        return str(reply.json()["id"])
+
+    def look(self, job_id: str, who: str = "ada") -> Any:
+        return self.service.http.get(f"/v1/jobs/{job_id}", headers=self.headers(who))
+
+    def cancel(self, job_id: str, who: str = "ada") -> Any:
+        return self.service.http.delete(f"/v1/jobs/{job_id}", headers=self.headers(who))
+
+    def when(self, job_id: str, state: str) -> dict[str, Any]:
+        """The job, once it is in this state."""
+
+        def reached() -> dict[str, Any] | None:
+            found: dict[str, Any] = self.look(job_id).json()
+            return found if found["state"] == state else None
+
+        found = eventually(reached, pause=0.05)
+        assert found is not None
+        return found
+
+    def notes(self, name: str) -> int:
+        """How often this note was left."""
+        return list(self.service.http.get("/probe/notes").json()).count(name)
+
+    def manage(self, *arguments: str) -> str:
+        return called("app.chassis.jobs.manage", *arguments, DATABASE_URL=self.url)
+
+
+@pytest.fixture(scope="session")
+def trial(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
+    with local_server.test_database(f"test_jobs_{os.getpid()}") as url, ExitStack() as stack:
+        migrate(url)
+        service = start(DATABASE_URL=url, BACKGROUND="none")
+        assert service.http.put("/probe/notes").status_code == 204
+        yield Trial(service, url, lambda: tmp_path_factory.mktemp("worker"), stack)
+        # A database that somebody is connected to cannot be dropped.
+        service.stop()
