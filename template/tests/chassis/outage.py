@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 PORTS = 200
 DEFAULT_PORTS = {"postgresql": 5432, "postgres": 5432, "mysql": 3306, "mariadb": 3306, "redis": 6379, "rediss": 6379}
+DEFAULT_PORTS |= {"nats": 4222, "amqp": 5672}
 
 
 def free_port() -> int:

@@ -22,7 +22,8 @@ def test_alive_and_ready_say_so(behind: Service) -> None:
     # None of those that fail below: what they said here would be remembered there.
     assert behind.http.get("/livez").json() == {"status": "alive"}
     ready = behind.http.get("/readyz")
-    assert ready.json() == {"status": "ready", "checks": {"database": "ok", "probe": "ok"}}
+    assert ready.json()["status"] == "ready"
+    assert ready.json()["checks"].items() >= {"database": "ok", "probe": "ok"}.items()
     assert ready.headers["cache-control"] == "no-store"
 
 
@@ -65,8 +66,8 @@ def test_what_fails_is_named_without_its_secrets(
 ) -> None:
     with failing(running[name], answer):
         # A machine that stood still kept the database from answering within the limit, too; the next round tells.
-        named = {"database": "ok", "probe": said}
-        eventually(lambda: running[name].management.get("/readyz").json()["checks"] == named, pause=0.1)
+        named = {"database": "ok", "probe": said}.items()
+        eventually(lambda: running[name].management.get("/readyz").json()["checks"].items() >= named, pause=0.1)
         assert running[name].probe("/readyz") == 503
     assert "hunter2" not in running[name].output()
 

@@ -1,0 +1,188 @@
+"""Takes events from the broker to their handlers: each has its effect once, and none holds up those of other keys."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Final, TypeVar
+
+import structlog
+
+from app.chassis import work
+from app.chassis.events import connect, figures, registry, store
+from app.chassis.events.broker import Incoming, Transport
+from app.chassis.events.envelope import Envelope, Malformed, parse
+from app.chassis.events.pauses import backoff, wait
+from app.chassis.events.registry import Handler, Unusable
+from app.chassis.events.rows import digest_of, inbox_id, letter, said
+from app.chassis.events.variables import Settings
+from app.chassis.settings import load
+
+HELD: Final = 200
+"""Events that have come and are not handled yet: the broker keeps the others."""
+LOOK_SECONDS: Final = 5.0
+EXPIRE_SECONDS: Final = 600.0
+FINISH_SECONDS: Final = 10.0
+NO_ERROR: Final = "the process ended each time, while it handled this"
+log = structlog.get_logger()
+
+Result = TypeVar("Result")
+
+
+async def run(stop: asyncio.Event) -> None:
+    """Until `stop` is set; a broker that is away is tried again."""
+    attempt = 0
+    while not stop.is_set():
+        started = time.monotonic()
+        try:
+            async with connect() as transport:
+                await consume(transport, stop)
+        except Exception as error:  # noqa: BLE001 - what is not acknowledged comes again, and somebody has to go on
+            attempt = 0 if time.monotonic() - started > LOOK_SECONDS * 2 else attempt + 1
+            figures.failures["consumer"] += 1
+            figures.trouble["consumer"] = f"cannot consume ({type(error).__name__})"
+            log.warning("events.consumer_failed", reason=repr(error))
+            await wait(stop, backoff(attempt, base=0.1, cap=5.0))
+
+
+async def consume(transport: Transport, stop: asyncio.Event) -> None:
+    desk, expired = Desk(), time.monotonic()
+    await transport.subscribe(registry.handled(), desk.receive)
+    try:
+        while not stop.is_set():
+            figures.lag.update(await transport.lag())
+            figures.trouble.pop("consumer", None)
+            if time.monotonic() - expired > EXPIRE_SECONDS:
+                expired = time.monotonic()
+                await store.expire(datetime.now(UTC) - timedelta(seconds=load(Settings).events_inbox_ttl))
+            await wait(stop, LOOK_SECONDS)
+    finally:
+        await transport.unsubscribe()
+        await desk.finish()
+
+
+class Desk:
+    """Events of one key wait for each other, the others do not; one that is to be tried again keeps nobody's place."""
+
+    def __init__(self) -> None:
+        self.room = asyncio.Semaphore(HELD)
+        self.hands = asyncio.Semaphore(load(Settings).events_concurrency)
+        self.last: dict[str, asyncio.Task[None]] = {}
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    async def receive(self, incoming: Incoming) -> None:
+        """Returns when there is room for one more."""
+        await self.room.acquire()
+        try:
+            envelope = parse(incoming.body)
+        except Malformed as error:
+            self.begin("", self.malformed(incoming, error))
+        else:
+            key = f"{envelope.source} {envelope.key}"
+            self.begin(key, self.after(self.last.get(key), self.handle(incoming, envelope)))
+
+    def begin(self, key: str, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self.tasks.add(task)
+        if key:
+            self.last[key] = task
+
+        def ended(_task: object) -> None:
+            self.tasks.discard(task)
+            if self.last.get(key) is task:
+                del self.last[key]
+            self.room.release()
+
+        task.add_done_callback(ended)
+
+    async def after(self, before: "asyncio.Task[None] | None", work: Awaitable[None]) -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        await work
+
+    async def finish(self) -> None:
+        """What is being handled may end; what waits for another try comes again from the broker."""
+        if self.tasks:
+            _, late = await asyncio.wait(self.tasks, timeout=FINISH_SECONDS)
+            for task in late:
+                task.cancel()
+
+    # -- one event
+
+    async def handle(self, incoming: Incoming, envelope: Envelope) -> None:
+        handlers = registry.handlers(envelope.type)
+        if not handlers:
+            figures.consumed[figures.UNKNOWN, "ignored"] += 1
+        for handler in handlers:
+            outcome = await self.tried(handler, envelope, incoming)
+            figures.consumed[envelope.type, outcome] += 1
+        await acknowledge(incoming)
+
+    async def malformed(self, incoming: Incoming, error: Malformed) -> None:
+        body = incoming.body[: load(Settings).events_limit]
+        buried = letter(digest_of(incoming.body), "", "", error=said(error), tries=1, body=body)
+        await patiently(partial(store.bury, buried))
+        figures.consumed[figures.UNKNOWN, "dead_letter"] += 1
+        await acknowledge(incoming)
+
+    async def tried(self, handler: Handler, envelope: Envelope, incoming: Incoming) -> str:
+        """What became of the event at this handler, after as many tries as it may take."""
+        ident, most = inbox_id(envelope, handler.name), load(Settings).events_tries
+        error: Exception | None = None
+        # Who was given it before may have died of it: that counts, and is counted before it is tried.
+        tries = await patiently(partial(store.attempt, ident)) if incoming.redelivered else 1
+        while tries <= most:
+            try:
+                fresh = await self.once(handler, envelope, ident, tries)
+            except Unusable as unusable:
+                error = unusable
+                break
+            except Exception as raised:  # noqa: BLE001 - whatever a handler raises is its failure
+                error = raised
+                figures.consumed[envelope.type, "failed"] += 1
+                tries = await patiently(partial(store.attempt, ident))
+                if tries <= most:
+                    await asyncio.sleep(backoff(tries, base=0.05, cap=30.0))
+            else:
+                return "handled" if fresh else "duplicate"
+        why = NO_ERROR if error is None else said(error)
+        tries, body = min(tries, most), incoming.body
+        buried = letter(ident, handler.name, envelope.type, error=why, tries=tries, body=body)
+        await patiently(partial(store.bury, buried))
+        log.error("events.dead_letter", handler=handler.name, message_id=envelope.id, reason=buried.error)
+        return "dead_letter"
+
+    async def once(self, handler: Handler, envelope: Envelope, ident: str, tries: int) -> bool:
+        """Whether it had its effect now, and not before. Raises Unusable, or what the handler raises."""
+        payload = registry.read(handler.event, envelope.version, envelope.data)
+
+        async def attempt() -> bool:
+            async with self.hands:
+                with work.unit("event", handler.name, envelope.carrier) as unit:
+                    fresh = await store.handle(ident, handler.call, payload, tried=tries > 1)
+                    if not fresh:
+                        unit.outcome = "duplicate"
+                    return fresh
+
+        return await patiently(attempt)
+
+
+async def patiently(work: Callable[[], Awaitable[Result]]) -> Result:
+    """Again while the database is away: that is nobody's failure, and not counted."""
+    attempt = 0
+    while True:
+        try:
+            return await work()
+        except Exception as error:
+            if not store.is_transient(error):
+                raise
+            await asyncio.sleep(backoff(attempt, base=0.1, cap=5.0))
+            attempt += 1
+
+
+async def acknowledge(incoming: Incoming) -> None:
+    # One that gets lost brings the event again, and the inbox knows it.
+    with suppress(Exception):
+        await incoming.ack()

@@ -1,0 +1,126 @@
+"""A service that publishes, and the processes that relay and handle what it does."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+
+from app.chassis import local_server
+from tests.chassis import event_broker
+from tests.chassis.collector import Collector
+from tests.chassis.conftest import Start
+from tests.chassis.outage import free_port
+from tests.chassis.running import Service, eventually, migrate
+
+EARLY = ("eventful",)
+
+
+def broker_is_there() -> bool:
+    parts = urlsplit(event_broker.URL)
+    with suppress(OSError):
+        socket.create_connection((parts.hostname or "127.0.0.1", parts.port or event_broker.USUAL_PORT), 1).close()
+        return True
+    return False
+
+
+needs_broker = pytest.mark.skipif(not broker_is_there(), reason=event_broker.MISSING)
+
+
+class Loops(Service):
+    """A process of loops; `names` are theirs."""
+
+    module = "tests.chassis.looping_events"
+    names: tuple[str, ...] = ("relay", "consumer")
+
+    def started(self) -> "subprocess.Popen[bytes]":
+        with self.stdout.open("ab") as out, self.stderr.open("ab") as err:
+            return subprocess.Popen(
+                [sys.executable, "-m", self.module, *self.names],
+                cwd=self.folder,
+                env={**self.env, "PYTHONPATH": str(Path(__file__).parents[2])},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+
+    def again(self) -> "Loops":
+        """What an orchestrator does with a process that has ended."""
+        self.process = self.started()
+        return self
+
+
+class Relays(Loops):
+    names = ("relay",)
+
+
+class Consumers(Loops):
+    names = ("consumer",)
+
+
+class Eventful:
+    """A web process with a database and a stream of its own."""
+
+    def __init__(self, web: Service, env: dict[str, str], run: Callable[..., Any]) -> None:
+        self.web, self.env, self.run = web, env, run
+
+    def prepared(self) -> "Eventful":
+        assert self.web.http.put("/probe/events").status_code == 204
+        return self
+
+    def publish(self, name: str, **query: Any) -> int:
+        return self.web.http.post(f"/probe/events/{name}", params=query).status_code
+
+    def effects(self, name: str) -> list[int]:
+        found: list[int] = self.web.http.get(f"/probe/events/{name}").json()
+        return found
+
+    def wait_for(self, name: str, count: int) -> list[int]:
+        return eventually(lambda: found if len(found := self.effects(name)) >= count else [], pause=0.05)
+
+
+@pytest.fixture(scope="session")
+def with_events(start: Start, tmp_path_factory: pytest.TempPathFactory, traces: Collector) -> Iterator[Any]:
+    """`with_events(NAME=value)`: a web process with a database and a stream of its own, and what runs its loops."""
+    tracing = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": traces.url,
+        "OTEL_BSP_SCHEDULE_DELAY": "50",
+        "OTEL_TRACES_SAMPLER_ARG": "1",
+    }
+    with ExitStack() as stack:
+
+        def made(**env: str) -> Eventful:
+            url = stack.enter_context(local_server.test_database(f"test_events_{os.getpid()}_{uuid4().hex[:6]}"))
+            migrate(url)
+            given = event_broker.variables() | tracing | {"DATABASE_URL": url} | env
+            stack.callback(forgotten, given)
+
+            def run(kind: type[Loops] = Loops, **more: str) -> Loops:
+                folder = tmp_path_factory.mktemp("loops")
+                loops = kind(folder, whole=True, MANAGEMENT_PORT=str(free_port()), **given | more)
+                stack.callback(loops.stop)
+                return loops
+
+            return Eventful(start(**given), given, run)
+
+        yield made
+
+
+def forgotten(env: dict[str, str]) -> None:
+    with suppress(Exception):
+        event_broker.forget(env)
+
+
+@pytest.fixture(scope="session")
+def eventful(with_events: Callable[..., Eventful]) -> tuple[Eventful, Loops]:
+    """The ones that several tests use."""
+    made = with_events(EVENTS_TRIES="3")
+    return made, made.run()

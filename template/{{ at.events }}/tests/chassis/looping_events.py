@@ -1,0 +1,61 @@
+"""`python -m tests.chassis.looping_events relay consumer`: the loops, which die where a file in their folder says."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from app.chassis import events
+from app.chassis.background import start
+from app.chassis.parts import PARTS
+
+BEFORE_ACK, BEFORE_DELETE = Path("die-before-ack"), Path("die-before-delete")
+
+
+def die(mark: Path) -> None:
+    if mark.exists():
+        mark.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def consumer(stop: asyncio.Event) -> None:
+    from app.chassis.events import consuming  # noqa: PLC0415 - the framework is set up by now
+    from tests.chassis import eventful  # noqa: F401, PLC0415 - as above
+
+    acknowledge, consuming.FINISH_SECONDS = consuming.acknowledge, 1.0  # type: ignore[misc]
+
+    async def acknowledged(incoming: Any) -> None:
+        die(BEFORE_ACK)
+        await acknowledge(incoming)
+
+    consuming.acknowledge = acknowledged
+    await found["consumer"](stop)
+
+
+async def relay(stop: asyncio.Event) -> None:
+    from app.chassis.events import relaying  # noqa: PLC0415 - as above
+    from tests.chassis import eventful  # noqa: F401, PLC0415 - as above
+
+    publish = relaying.publish
+
+    async def published(transport: Any, claim: Any) -> Exception | None:
+        error = await publish(transport, claim)
+        if claim.done:
+            die(BEFORE_DELETE)
+        return error
+
+    relaying.publish = published
+    await found["relay"](stop)
+
+
+found = dict(events.background())
+
+
+def background() -> Any:
+    return {"relay": relay, "consumer": consumer}
+
+
+if __name__ == "__main__":
+    start(sys.argv[1:], (*PARTS, sys.modules[__name__]))

@@ -1,0 +1,239 @@
+"""Events: what is committed is told, in its order, and has its effect once, whoever dies on the way."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.chassis import event_broker
+from tests.chassis.collector import Collector
+from tests.chassis.fixtures_events import Consumers, Eventful, Loops, Relays, needs_broker
+from tests.chassis.looping_events import BEFORE_ACK, BEFORE_DELETE
+from tests.chassis.outage import Proxy
+from tests.chassis.running import called, eventually
+
+pytestmark = needs_broker
+Made = Callable[..., Eventful]
+Shared = tuple[Eventful, Loops]
+
+
+def envelope(**said: Any) -> bytes:
+    whole = {
+        "specversion": "1.0",
+        "id": uuid4().hex,
+        "source": "/elsewhere",
+        "type": "probe.noted",
+        "schemaversion": 2,
+        "data": {"name": "other", "number": 1},
+    }
+    return json.dumps(whole | said).encode()
+
+
+def name() -> str:
+    return uuid4().hex
+
+
+# -- the usual way -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.beside("eventful")
+def test_what_is_committed_has_its_effect_once_and_in_order(eventful: Shared) -> None:
+    service, loops = eventful
+    service.prepared()
+    mine = name()
+    for first in (0, 20):
+        assert service.publish(mine, first=first, count=20) == 204
+    assert service.wait_for(mine, 40) == list(range(40))
+    assert loops.metric("events_published_total", type="probe.noted") >= 40
+    assert loops.metric("events_consumed_total", type="probe.noted", outcome="handled") >= 40
+    assert eventually(lambda: loops.metric("events_outbox_depth") == 0)
+    assert loops.management.get("/readyz").json()["checks"]["events"] == "ok"
+
+
+@pytest.mark.beside("eventful")
+def test_what_is_taken_back_is_told_to_nobody(eventful: Shared) -> None:
+    service, _ = eventful
+    service.prepared()
+    mine = name()
+    assert service.publish(mine, count=3, taken_back=True) == 409
+    assert service.publish(mine, first=7) == 204
+    assert service.wait_for(mine, 1) == [7]
+
+
+@pytest.mark.beside("eventful")
+def test_the_trace_goes_on_behind_the_broker(eventful: Shared, traces: Collector) -> None:
+    service, loops = eventful
+    service.prepared()
+    request = name()
+    answer = service.web.http.post(f"/probe/events/{name()}", headers={"x-request-id": request})
+    assert answer.status_code == 204
+    line = eventually(lambda: loops.lines(event="event.done", request_id=request))[0]
+    spans = eventually(lambda: found if len(found := traces.known(line["trace_id"])) > 2 else [])
+    (sender,) = [one for one in spans if one.kind == "SERVER"]
+    (handler,) = [one for one in spans if one.kind == "CONSUMER"]
+    assert handler.span_id == line["span_id"]
+    below = {one.span_id for one in spans if one.parent_id == handler.span_id}
+    assert handler.parent_id == sender.span_id or handler.parent_id in {
+        one.span_id for one in spans if one.parent_id == sender.span_id
+    }
+    # The handler's statements are below it.
+    assert below
+
+
+@pytest.mark.beside("eventful")
+def test_an_event_over_the_limit_is_refused_where_it_is_published(eventful: Shared) -> None:
+    service, _ = eventful
+    service.prepared()
+    assert service.publish(name(), size=262_144) == 500
+    assert "EVENTS_LIMIT is 262144" in eventually(lambda: service.web.lines(event="http.error"))[-1]["exception"]
+
+
+# -- what others send --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.beside("eventful")
+def test_what_is_delivered_again_has_its_effect_once(eventful: Shared) -> None:
+    service, loops = eventful
+    service.prepared()
+    mine = name()
+    twice = envelope(data={"name": mine, "number": 1})
+    event_broker.send(service.env, "probe.noted", twice, twice, envelope(data={"name": mine, "number": 2}))
+    assert sorted(service.wait_for(mine, 2)) == [1, 2]
+    assert eventually(lambda: loops.metric("events_consumed_total", outcome="duplicate") >= 1)
+    assert sorted(service.effects(mine)) == [1, 2]
+
+
+@pytest.mark.beside("eventful")
+def test_an_old_version_is_brought_to_the_present_one(eventful: Shared) -> None:
+    service, _ = eventful
+    service.prepared()
+    mine = name()
+    old = envelope(schemaversion=1, data={"title": mine, "number": 9})
+    event_broker.send(service.env, "probe.noted", old)
+    assert service.wait_for(mine, 1) == [9]
+
+
+@pytest.mark.beside("eventful")
+def test_what_cannot_be_handled_is_a_dead_letter_and_the_rest_flows_on(eventful: Shared) -> None:
+    service, loops = eventful
+    service.prepared()
+    mine, poisoned, later = name(), name(), name()
+    service.publish(poisoned, trouble="fail")
+    event_broker.send(
+        service.env,
+        "probe.noted",
+        b"\xff\x00 no event",
+        b"[1]",
+        envelope(schemaversion=3, data={"name": later, "number": 3}),
+        envelope(type="probe.unheard-of"),
+        envelope(data={"name": later, "number": "many"}),
+        envelope(id=""),
+    )
+    service.publish(mine)
+    assert service.wait_for(mine, 1) == [0]
+    eventually(lambda: loops.metric("events_consumed_total", outcome="dead_letter") >= 6)
+    assert loops.metric("events_consumed_total", outcome="ignored") >= 1
+    listed = letters(service)
+    assert "told to fail" in "".join(listed)
+    assert "has version 3, this service knows 2" in "".join(listed)
+    assert "no JSON" in "".join(listed)
+    assert service.effects(poisoned) == service.effects(later) == []
+    replay(service, listed, "told to fail")
+    assert service.effects(poisoned) == [0]
+    replay(service, listed, "told to fail", fails=True)
+    assert service.effects(poisoned) == [0]
+
+
+def letters(service: Eventful) -> list[str]:
+    return called("app.chassis.events.dead_letters", "list", **service.env).splitlines()
+
+
+def replay(service: Eventful, listed: list[str], text: str, *, fails: bool = False) -> None:
+    (number,) = [line.split("\t")[0] for line in listed if text in line]
+    try:
+        called("tests.chassis.replaying", "replay", number, **service.env, HEALED="1")
+    except AssertionError:
+        assert fails
+    else:
+        assert not fails
+
+
+# -- deaths and outages ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.beside
+@pytest.mark.parametrize("mark", [BEFORE_ACK, BEFORE_DELETE], ids=str)
+def test_who_dies_in_the_middle_leaves_one_effect(with_events: Made, mark: Any) -> None:
+    service = with_events(**event_broker.IMPATIENT).prepared()
+    loops = service.run()
+    loops.ready()
+    mine = name()
+    (loops.folder / mark).touch()
+    service.publish(mine, count=3)
+    loops.exit_status()
+    loops.again()
+    assert service.wait_for(mine, 3) == [0, 1, 2]
+    service.publish(mine, first=3)
+    assert service.wait_for(mine, 4) == [0, 1, 2, 3]
+    # Duplicates were there, and are over before this.
+    assert eventually(lambda: loops.metric("events_consumed_total", outcome="duplicate") >= 1 or mark is BEFORE_DELETE)
+    assert service.effects(mine) == [0, 1, 2, 3]
+
+
+@pytest.mark.beside
+def test_an_event_that_kills_its_process_is_a_dead_letter_in_the_end(with_events: Made) -> None:
+    service = with_events(EVENTS_TRIES="2", **event_broker.IMPATIENT).prepared()
+    service.run(Relays)
+    consumer = service.run(Consumers)
+    mine = name()
+    service.publish(name(), trouble="kill")
+    for _ in range(2):
+        consumer.exit_status()
+        consumer.again()
+    service.publish(mine)
+    assert service.wait_for(mine, 1) == [0]
+    assert eventually(lambda: any("the process ended each time" in line for line in letters(service)), pause=0.5)
+
+
+@pytest.mark.beside
+def test_two_relays_keep_the_order_of_each_key(with_events: Made) -> None:
+    service = with_events().prepared()
+    relays = [service.run(Relays) for _ in range(2)]
+    service.run(Consumers)
+    mine = [name() for _ in range(6)]
+    for first in range(0, 60, 15):
+        for one in mine:
+            service.publish(one, first=first, count=15)
+    for one in mine:
+        assert service.wait_for(one, 60) == list(range(60))
+    assert sum(relay.metric("events_published_total") for relay in relays) == 360
+
+
+@pytest.mark.beside
+def test_while_the_broker_is_away_events_wait(with_events: Made) -> None:
+    proxy = Proxy(event_broker.URL)
+    service = with_events(**{event_broker.VARIABLE: proxy.url}).prepared()
+    loops = service.run()
+    mine = name()
+    assert service.publish(mine, count=5) == 204
+    said = eventually(lambda: text if "degraded" in (text := readiness(loops)) else "", pause=0.1)
+    assert "cannot publish" in said
+    assert "5 events wait in the outbox" in eventually(lambda: text if "wait" in (text := readiness(loops)) else "")
+    assert loops.probe("/readyz") == 200
+    proxy.end()
+    assert service.wait_for(mine, 5) == [0, 1, 2, 3, 4]
+    proxy.begin()
+    service.publish(mine, first=5, count=5)
+    eventually(lambda: loops.metric("events_failures_total", loop="relay") >= 2)
+    assert service.effects(mine) == [0, 1, 2, 3, 4]
+    proxy.end()
+    assert service.wait_for(mine, 10) == list(range(10))
+    assert eventually(lambda: readiness(loops) == "ok", pause=0.1)
+    proxy.begin()
+
+
+def readiness(loops: Loops) -> str:
+    loops.ready()
+    return str(loops.management.get("/readyz").json()["checks"]["events"])

@@ -1,0 +1,3 @@
+"""Relays and consumers are in processes of their own, which the tests of events start."""
+
+VARIABLES = {"BACKGROUND": "none"}
