@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 
-from chaos import budgets, kills, outage, overload
+from chaos import budgets, caching, kills, outage, overload, redis
 from chaos.figures import Figure
 from chaos.overload import Run
 from chaos.rendered import Fleet, Service
@@ -19,6 +19,7 @@ class Form:
 
     shape: overload.Shape
     kills: kills.Amount
+    cache: caching.Amount
     bounds: dict[str, float]
     alone: bool
     tries: int
@@ -35,7 +36,8 @@ MECHANISMS = ("deadlines", "idempotency", "load_shedding")
 FULL = Form(
     overload.FULL,
     kills.FULL,
-    {"goodput": 95, "critical": 95, "timeouts": 1, "recovery": 5, "slower": 2, "sheds": 0},
+    caching.Amount(processes=4, requests=200, rate=150, seconds=12),
+    {"goodput": 95, "critical": 95, "timeouts": 1, "recovery": 5, "slower": 2, "sheds": 0, "away": 2},
     alone=True,
     tries=1,
     patience=6,
@@ -43,7 +45,8 @@ FULL = Form(
 SHORT = Form(
     overload.SHORT,
     kills.SHORT,
-    {"goodput": 70, "critical": 60, "timeouts": 10, "recovery": 5, "slower": 5, "sheds": 5},
+    caching.Amount(processes=2, requests=50, rate=60, seconds=4),
+    {"goodput": 70, "critical": 60, "timeouts": 10, "recovery": 5, "slower": 5, "sheds": 5, "away": 5},
     alone=False,
     tries=4,
     patience=2,
@@ -149,9 +152,36 @@ def expired(fleet: Fleet, framework: str, form: Form) -> list[Figure]:
     ]
 
 
+def cached(fleet: Fleet, framework: str, form: Form) -> list[Figure]:
+    """Many ask for one key at once; the Redis is killed with SIGKILL under load, and started again."""
+    service, plain = fleet.service(framework, cache="redis"), fleet.service(framework)
+    with redis.running() as server:
+        herd, uncached = caching.stampede(service, form.cache, server), caching.stampede(plain, caching.CONTROL, server)
+        before, away, after = caching.killed(service, form.cache, server)
+    without = caching.plain(plain, form.cache)
+    name = f"{framework}, cache"
+    asked = form.cache.processes * form.cache.requests
+    return [
+        Figure(f"{name}: of {asked} requests at once for one key, answered", herd.answered, at_least=asked),
+        Figure(f"{name}: loads of that key", herd.made, uncached.made, at_most=1),
+        Figure(f"{name}: failed requests before Redis is killed", before.failed, at_most=0),
+        Figure(f"{name}: failed requests while it is away", away.failed, at_most=0),
+        Figure(f"{name}: failed requests when it is back, empty", after.failed, at_most=0),
+        Figure(
+            f"{name}: p99 while it is away / before",
+            away.p99 / before.p99,
+            without.p99 / before.p99,
+            at_most=form.bounds["away"],
+            unit="x",
+            note=f"{before.p99 * 1000:.1f} ms, {away.p99 * 1000:.1f} ms, back {after.p99 * 1000:.1f} ms; without: cache=none",
+        ),
+    ]
+
+
 CHECKS: dict[str, Check] = {
     "deadlines": again(expired),
     "outage": again(outages),
     "overload": overloads,
     "kills": killed,
+    "cache": again(cached),
 }

@@ -130,10 +130,10 @@ class Fleet:
     postgresql: PostgreSQL
     ready: dict[str, Service] = field(default_factory=dict)
 
-    def service(self, framework: str, *resilience: str) -> Service:
-        name = "-".join((framework, *resilience))
+    def service(self, framework: str, *resilience: str, cache: str = "none") -> Service:
+        name = "-".join((framework, *resilience, *([] if cache == "none" else [cache])))
         if name not in self.ready:
-            self.ready[name] = prepare(self.template, self.folder / name, framework, *resilience, postgresql=self.postgresql)
+            self.ready[name] = prepare(self.template, self.folder / name, framework, *resilience, cache=cache, postgresql=self.postgresql)
         return self.ready[name]
 
 
@@ -147,15 +147,18 @@ def fleet(name: str) -> Iterator[Fleet]:
         yield Fleet(slipway.clone(folder / "slipway"), folder, server)
 
 
-def prepare(template: Path, folder: Path, framework: str, *resilience: str, postgresql: PostgreSQL) -> Service:
+def prepare(template: Path, folder: Path, framework: str, *resilience: str, cache: str, postgresql: PostgreSQL) -> Service:
     """Render, add the routes, install, make a database of its own and migrate it."""
-    answers = {"framework": framework, "database": "postgresql", "resilience": list(resilience)}
+    answers = {"framework": framework, "database": "postgresql", "resilience": list(resilience), "cache": cache}
     slipway.render(template, folder, answers)
     add_routes(folder / "app", framework)
     python = install(folder)
     database = f"{framework}_{'_'.join(resilience) or 'bare'}_{secrets.token_hex(4)}"
     postgresql.ask("postgres", f'CREATE DATABASE "{database}"')
     service = Service(framework, resilience, folder, python, database, postgresql)
+    if cache != "none":
+        # Where nobody listens; who has a server says so when the service starts.
+        service.environment["CACHE_URL"] = "redis://127.0.0.1:1/0"
     if framework == "django":
         service.environment["THREADS"] = str(POOL)
     migrate = ["manage.py", "migrate"] if framework == "django" else ["-m", "app.chassis.migrate"]

@@ -108,6 +108,7 @@ REFUSALS = [
     ("license", "gpl", "is not in ['mit', 'apache-2.0', 'proprietary']"),
     ("resilience", ["deadline"], "'deadline' is not in ['deadlines'"),
     ("events", "kafka", "'kafka' is not in ['none', 'nats', 'rabbitmq', 'redis']"),
+    ("cache", "memcached", "'memcached' is not in ['none', 'redis']"),
     ("auth", "password", "'password' is not in ['none', 'api_key', 'jwt', 'session', 'oidc']"),
     ("jobs", "celery", "'celery' is not in ['none'"),
     ("jobs", "procrastinate", "answer -d database=postgresql too, or -d jobs=none"),

@@ -73,7 +73,7 @@ def test_compose_starts_the_database_then_migrates_then_the_service(service: Pat
         assert services["app"]["volumes"] == services["migrate"]["volumes"] == ["data:/data"]
     else:
         assert url.partition("@")[2] == f"{database}:{services[database]['ports'][0].split(':')[-1]}/order_intake"
-        assert services["migrate"]["depends_on"] == {database: {"condition": "service_healthy"}}
+        assert services["migrate"]["depends_on"][database] == {"condition": "service_healthy"}
         assert services[database]["healthcheck"]["test"]
     named = {volume.partition(":")[0] for one in services.values() for volume in one.get("volumes", [])}
     assert named == set(compose["volumes"])

@@ -1,7 +1,9 @@
-"""Routes to overload: one that waits for the database, one that computes, each in a critical and an ordinary form."""
+"""Routes to overload: one that waits for the database, one that computes, both critical and ordinary; and one to cache."""
 
+from pathlib import Path
 from time import thread_time
 
+from app.chassis.cache import cached
 from app.chassis.routes import Criticality, declare
 from django.db import connection
 from django.http import HttpRequest
@@ -36,3 +38,18 @@ def compute(request: HttpRequest) -> dict[str, bool]:
 @critical
 def compute_critical(request: HttpRequest) -> dict[str, bool]:
     return compute(request)
+
+
+@cached("chaos", ttl=3600, shared=True)
+def made(*, key: str, seconds: float) -> dict[str, str]:
+    """What takes so long to make; each time is a line in a file."""
+    with Path("made").open("a") as lines:
+        lines.write(f"{key}\n")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(%s)", [seconds])
+    return {"key": key}
+
+
+@router.get("/made")
+def get_made(request: HttpRequest, key: str, seconds: float) -> dict[str, str]:
+    return made(key=key, seconds=seconds)

@@ -1,8 +1,10 @@
-"""Routes to overload: one that waits for the database, one that computes, each in a critical and an ordinary form."""
+"""Routes to overload: one that waits for the database, one that computes, both critical and ordinary; and one to cache."""
 
+from pathlib import Path
 from time import thread_time
 from typing import Annotated
 
+from app.chassis.cache import cached
 from app.chassis.database import session
 from app.chassis.routes import Criticality, declare
 from fastapi import APIRouter, Depends
@@ -38,3 +40,17 @@ async def compute() -> dict[str, bool]:
 @critical
 async def compute_critical() -> dict[str, bool]:
     return await compute()
+
+
+@cached("chaos", ttl=3600, shared=True)
+async def made(database: AsyncSession, *, key: str, seconds: float) -> dict[str, str]:
+    """What takes so long to make; each time is a line in a file."""
+    with Path("made").open("a") as lines:
+        lines.write(f"{key}\n")
+    await database.execute(text("SELECT pg_sleep(:seconds)"), {"seconds": seconds})
+    return {"key": key}
+
+
+@router.get("/made")
+async def get_made(key: str, seconds: float) -> dict[str, str]:
+    return await made(key=key, seconds=seconds)

@@ -16,6 +16,12 @@ SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 """What OAuth takes for the name of a scope, RFC 6749 section 3.3."""
 ANYBODY: Final = "*"
 """The scope of a route for everybody who has said who that is, whatever else they may do."""
+DIRECTIVE: Final = re.compile(
+    r"private|public|no-cache|no-store|no-transform|must-revalidate|proxy-revalidate|must-understand|immutable"
+    r"|(?:max-age|s-maxage|stale-while-revalidate|stale-if-error)=\d{1,9}",
+    re.IGNORECASE | re.ASCII,
+)
+"""What a reply may say of caches, RFC 9111 section 5.2.2, RFC 5861 and RFC 8246."""
 
 
 class Criticality(IntEnum):
@@ -38,6 +44,7 @@ class Policy:
     scope: str | None = None
     public: bool = False
     replica: bool = False
+    cache: str = ""
 
 
 class Known(NamedTuple):
@@ -61,6 +68,7 @@ def declare(  # noqa: PLR0913 - each is a word that a route may say of itself
     scope: str | None = None,
     public: bool = False,
     replica: bool = False,
+    cache: str = "",
 ) -> Callable[[View], View]:
     """Say it of a view, right above its `def`:
 
@@ -68,7 +76,8 @@ def declare(  # noqa: PLR0913 - each is a word that a route may say of itself
     requests (rate_limiting). `seconds`: its time budget instead of REQUEST_TIMEOUT (deadlines). `idempotent`: a request
     that is repeated with its Idempotency-Key has one effect (idempotency). `scope`: what whoever asks must be allowed
     to do, such as "orders:read"; `public`: anybody may ask (auth, where each route says one or the other). `replica`:
-    it reads, and what is a little old will do (DATABASE_REPLICA_URL).
+    it reads, and what is a little old will do (DATABASE_REPLICA_URL). `cache`: the Cache-Control of its replies, such as
+    "private, max-age=30", which then have an ETag, too (cache).
     """
     if seconds is not None and not seconds > 0:
         raise ValueError(f"a route with a budget of {seconds} seconds could not be served: give more than 0, or none")
@@ -78,8 +87,13 @@ def declare(  # noqa: PLR0913 - each is a word that a route may say of itself
     if scope is not None and SCOPE.fullmatch(scope) is None:
         raise ValueError(f"{scope!r} is no scope: use visible ASCII characters without quotes, like orders:read")
 
+    if cache and not all(DIRECTIVE.fullmatch(one.strip()) for one in cache.split(",")):
+        raise ValueError(f"{cache!r} is no Cache-Control of a reply: use directives such as private, max-age=30")
+    if scope is not None and "public" in cache.lower():
+        raise ValueError(f"a route that asks for the scope {scope} has replies for one caller: not public, say private")
+
     def mark(view: View) -> View:
-        setattr(view, DECLARED, Policy(criticality, rate_class, seconds, idempotent, scope, public, replica))
+        setattr(view, DECLARED, Policy(criticality, rate_class, seconds, idempotent, scope, public, replica, cache))
         return view
 
     return mark

@@ -13,7 +13,7 @@ from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, connection, connections
 from pytest_django import DjangoDbBlocker
 
-from app.chassis import about, database, dialect, local_server, old_code, settings
+from app.chassis import about, cache, database, dialect, local_server, old_code, settings
 from app.chassis.parts import PARTS
 
 SignIn = Callable[..., dict[str, str]]
@@ -71,6 +71,7 @@ def client(_service: Any, sign_in: SignIn) -> Iterator[httpx2.Client]:
 
     Requests run in the test's thread and inside its transaction, which is taken back in the end.
     """
+    cache.forget()
     transport = httpx2.WSGITransport(_service, raise_app_exceptions=False)
     with connection_kept(), httpx2.Client(transport=transport, base_url="http://localhost") as client:
         client.headers.update(sign_in("tester"))

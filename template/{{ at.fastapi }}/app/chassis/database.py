@@ -220,14 +220,20 @@ def inside(one: "AsyncSession") -> Iterator[None]:
 
 
 def outer() -> "AsyncSession | None":
-    """The transaction that the running code is part of, if one has begun; a session serves no two tasks.
+    """The transaction that the running code is part of, if one has begun.
 
     One that only reads from the replica is none: what writes needs a transaction of the database itself.
     """
-    one, task = _inside.get() or (None, None)
-    if one is None or task is not asyncio.current_task() or not one.in_transaction():
+    one = inner()
+    if one is None or not one.in_transaction() or getattr(one.sync_session, "reads", False):
         return None
-    return None if getattr(one.sync_session, "reads", False) else one
+    return one
+
+
+def inner() -> "AsyncSession | None":
+    """The session of the running code, whether its transaction has begun or not; it serves no two tasks."""
+    one, task = _inside.get() or (None, None)
+    return one if task is asyncio.current_task() else None
 
 
 def is_inside(one: "AsyncSession") -> bool:

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import event
 from starlette.testclient import TestClient
 
-from app.chassis import about, database, local_server, logging, old_code, settings
+from app.chassis import about, cache, database, local_server, logging, old_code, settings
 from app.chassis.parts import PARTS
 
 BASE_URL = "http://localhost"
@@ -100,6 +100,7 @@ def client(_service: TestClient, sign_in: SignIn) -> TestClient:
     fresh.portal = _service.portal
     assert fresh.portal is not None  # noqa: S101
     fresh.portal.call(empty_tables)
+    cache.forget()
     fresh.headers.update(sign_in("tester"))
     return fresh
 
