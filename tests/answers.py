@@ -1,5 +1,6 @@
 """The questions of copier.yml, and the sets of answers that the tests build."""
 
+from collections.abc import Collection
 from functools import cache
 from itertools import combinations, product
 from pathlib import Path
@@ -158,13 +159,17 @@ def one_at_a_time() -> list[dict[str, Any]]:
     return rows
 
 
-def every_pair(rows: list[dict[str, Any]] | None = None, asked: Choices | None = None) -> list[dict[str, Any]]:
+def every_pair(
+    rows: list[dict[str, Any]] | None = None, asked: Choices | None = None, but: Collection[frozenset[str]] = ()
+) -> list[dict[str, Any]]:
     """`rows` and as few more as some greedy searches find, so that any two answers to two questions meet in some row.
 
-    With `asked`, these answers to these questions; a row then has the others as evenly as they can be dealt out.
+    With `asked`, these answers to these questions; a row then has the others as evenly as they can be dealt out. Not with
+    `but`: pairs of questions whose answers need not meet.
     """
     asked = asked or choices()
-    found = min((_search(list(rows or []), asked, Random(seed)) for seed in range(8)), key=len)  # noqa: S311 - no secret
+    wanted = {pair for pair in all_pairs(asked) if frozenset(name for name, _ in pair) not in but}
+    found = min((_search(list(rows or []), wanted, asked, Random(seed)) for seed in range(8)), key=len)  # noqa: S311 - no secret
     for number, row in enumerate(found[len(rows or []) :]):
         for name, listed in choices().items():
             if name not in asked:
@@ -173,8 +178,8 @@ def every_pair(rows: list[dict[str, Any]] | None = None, asked: Choices | None =
     return [{name: row[name] for name in choices()} for row in found]
 
 
-def _search(rows: list[dict[str, Any]], asked: Choices, chance: Random) -> list[dict[str, Any]]:
-    missing = all_pairs(asked) - met(rows)
+def _search(rows: list[dict[str, Any]], wanted: set[Pair], asked: Choices, chance: Random) -> list[dict[str, Any]]:
+    missing = wanted - met(rows)
     while missing:
         row = _fill(dict(chance.choice(sorted(missing, key=sorted_pair))), missing, asked, chance)
         rows.append(row)
@@ -195,6 +200,10 @@ def _fill(row: dict[str, Any], missing: set[Pair], asked: Choices, chance: Rando
 NOT_AT_RUN_TIME = {"ci", "license", "preset"}
 
 
+# Nothing of the one is read by the other: that both are there is enough, and no whole suite for each pair of their answers.
+APART = {frozenset({"auth", "events"})}
+
+
 def at_run_time() -> Choices:
     return {name: listed for name, listed in choices().items() if name not in NOT_AT_RUN_TIME}
 
@@ -202,11 +211,18 @@ def at_run_time() -> Choices:
 def pairwise() -> list[dict[str, Any]]:
     """The defaults in every framework, and what it takes beside them until every pair that matters at run time has met.
 
-    All but the pairs with the newest Python meet without it, too: few machines have it.
+    All but the pairs with the newest Python meet without it, too: few machines have it. Those of APART may not meet.
     """
     *older, _ = choices()["python_version"]
     bases = [defaults() | {"framework": framework} for framework in choices()["framework"]]
-    return every_pair(every_pair(bases, at_run_time() | {"python_version": older}), at_run_time())
+    return every_pair(every_pair(bases, at_run_time() | {"python_version": older}, APART), at_run_time(), APART)
+
+
+def apart() -> list[dict[str, Any]]:
+    """The defaults with each pair of APART that `pairwise` leaves out, the frameworks in turn."""
+    left = sorted(all_pairs(at_run_time()) - met(pairwise()), key=sorted_pair)
+    frameworks = choices()["framework"]
+    return [defaults() | {"framework": frameworks[number % len(frameworks)]} | dict(pair) for number, pair in enumerate(left)]
 
 
 def pairs(row: dict[str, Any]) -> set[Pair]:
