@@ -76,7 +76,7 @@ def declare(  # noqa: PLR0913 - each is a word that a route may say of itself
     requests (rate_limiting). `seconds`: its time budget instead of REQUEST_TIMEOUT (deadlines). `idempotent`: a request
     that is repeated with its Idempotency-Key has one effect (idempotency). `scope`: what whoever asks must be allowed
     to do, such as "orders:read"; `public`: anybody may ask (auth, where each route says one or the other). `replica`:
-    it reads, and what is a little old will do (DATABASE_REPLICA_URL). `cache`: the Cache-Control of its replies, such as
+    it reads, and what is a little old will do (DATABASE_REPLICA_URL). `cache`: the Cache-Control of its replies, like
     "private, max-age=30", which then have an ETag, too (cache).
     """
     if seconds is not None and not seconds > 0:
