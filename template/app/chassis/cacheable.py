@@ -118,6 +118,16 @@ def _plain(value: object) -> str:
     raise TypeError(f"a {type(value).__name__}")
 
 
+_claimed: dict[str, str] = {}
+
+
+def claim(group: str, function: Callable[..., Any]) -> None:
+    """Raises ValueError for a group that another function has: they would get each other's values."""
+    name = f"{function.__module__}.{function.__qualname__}"
+    if _claimed.setdefault(group, name) != name:
+        raise ValueError(f"{_claimed[group]} is cached as {group} already: give {name} a group of its own")
+
+
 def nobodys(exchange: Exchange | None) -> Exchange | None:
     """What stands for the request while a value is loaded that others will get, too.
 

@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from app.chassis import routes
-from app.chassis.cacheable import Cacheable, Terms
+from app.chassis.cacheable import Cacheable, Terms, claim
 from app.chassis.caching import conditional
 from app.chassis.caching.breaker import Breaker
 from app.chassis.caching.envelope import MISSING, VALUE, Packed, pack, unpack
@@ -107,6 +107,13 @@ def test_what_does_not_say_what_it_returns_cannot_be_stored() -> None:
 def test_terms_that_nobody_can_keep_are_refused(terms: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"orders|is no name"):
         of(one, **terms)
+
+
+def test_two_functions_do_not_share_a_group() -> None:
+    claim("claimed", one)
+    claim("claimed", one)
+    with pytest.raises(ValueError, match=r"one is cached as claimed already"):
+        claim("claimed", of)
 
 
 def test_another_shape_is_another_version() -> None:

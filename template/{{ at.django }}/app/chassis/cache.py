@@ -9,7 +9,7 @@ from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 from django.db import connection, transaction
 
-from app.chassis.cacheable import Cacheable, Terms
+from app.chassis.cacheable import Cacheable, Terms, claim
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -79,6 +79,7 @@ def cached(  # noqa: PLR0913 - each has a default, and its name is said
     )
 
     def keep(function: Callable[Given, Result]) -> Cached[Given, Result]:
+        claim(group, function)
         made = Cached(function, terms)
         for event in on:
             _by_event.setdefault(event, []).append(made)

@@ -10,7 +10,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.chassis import database
-from app.chassis.cacheable import Cacheable, Terms
+from app.chassis.cacheable import Cacheable, Terms, claim
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -95,6 +95,7 @@ def cached(  # noqa: PLR0913 - each has a default, and its name is said
     )
 
     def keep(function: Loader[Given, Result]) -> Cached[Given, Result]:
+        claim(group, function)
         made = Cached(function, terms)
         for event in on:
             _by_event.setdefault(event, []).append(made)

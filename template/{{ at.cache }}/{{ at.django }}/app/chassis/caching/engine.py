@@ -179,13 +179,15 @@ class Engine:
                 with suppress(Exception):
                     self.load(source, what, key, token, load, stale)
             finally:
-                self.refreshing -= 1
+                with self.lock:
+                    self.refreshing -= 1
                 # They belong to their thread, and it has no request whose end gives them back.
                 connections.close_all()
 
-        if self.refreshing >= MOST_REFRESHING:
-            return False
-        self.refreshing += 1
+        with self.lock:
+            if self.refreshing >= MOST_REFRESHING:
+                return False
+            self.refreshing += 1
         self.refreshers.submit(copy_context().run, refreshed)
         return True
 

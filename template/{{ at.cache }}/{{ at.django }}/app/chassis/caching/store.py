@@ -26,7 +26,7 @@ class Store:
     def __init__(self, settings: Settings) -> None:
         self.breaker = Breaker()
         # Invalidations that it has not heard of: they come first when it is back.
-        self.owed: dict[str, None] = {}
+        self.owed: dict[str, object] = {}
         self.owes_all = False
         pool = BlockingConnectionPool.from_url(
             settings.cache_url,
@@ -64,8 +64,11 @@ class Store:
         try:
             self.asked("UNLINK", lambda: self.client.unlink(*keys))
         except Away:
-            self.owes_all = self.owes_all or len(self.owed) + len(keys) > MOST_OWED
-            self.owed = {} if self.owes_all else self.owed | dict.fromkeys(keys)
+            if len(self.owed) + len(keys) > MOST_OWED:
+                self.owes_all = True
+                self.owed.clear()
+            else:
+                self.owed.update({key: object() for key in keys})
 
     def ping(self) -> None:
         self.asked("PING", self.client.ping)
@@ -101,10 +104,18 @@ class Store:
 
     def settle(self) -> None:
         if self.owes_all:
-            for key in self.client.scan_iter(match=f"{about.NAME}:cache:*", count=1000):
-                self.client.unlink(key)
+            # What is owed from here on is remembered by itself again.
             self.owes_all = False
-        if self.owed:
-            keys = list(self.owed)
-            self.client.unlink(*keys)
-            self.owed = {key: None for key in self.owed if key not in keys}
+            try:
+                for key in self.client.scan_iter(match=f"{about.NAME}:cache:*", count=1000):
+                    self.client.unlink(key)
+            except BaseException:
+                self.owes_all = True
+                raise
+        owed = dict(self.owed)
+        if owed:
+            self.client.unlink(*owed)
+            for key, mark in owed.items():
+                # Unless it came again meanwhile.
+                if self.owed.get(key) is mark:
+                    self.owed.pop(key, None)
