@@ -14,6 +14,8 @@ JOBS = 40
 BACKENDS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
+# Of a worker that still hears of new jobs and lives on.
+SOME = BACKENDS + " AND query NOT ILIKE 'LISTEN%'"
 
 
 @pytest.mark.beside("jobs")
@@ -21,14 +23,14 @@ def test_every_job_is_done_once_whatever_is_killed(trial: Trial) -> None:
     trial.alone()
     names = [f"k{number}" for number in range(JOBS)]
     jobs = [trial.enqueue("slow", name=name, seconds=0.3) for name in names]
-    kills = cycle(("worker", "backends"))
+    kills = cycle(("", BACKENDS, SOME))
     with psycopg.connect(conninfo(trial.url), autocommit=True) as server:
         for _ in range(3):
             worker = trial.worker(JOBS_STALLED_AFTER="1")
             worker.ready()
             time.sleep(1.0)
-            if next(kills) == "backends":
-                server.execute(BACKENDS)
+            if statement := next(kills):
+                server.execute(statement)
                 time.sleep(1.0)
             worker.kill()
     trial.standing()
@@ -36,6 +38,23 @@ def test_every_job_is_done_once_whatever_is_killed(trial: Trial) -> None:
     assert [trial.notes(name) for name in names] == [1] * JOBS
     # Or nothing was killed in the middle of one.
     assert max(job["attempts"] for job in found) > 1
+
+
+@pytest.mark.beside("jobs")
+def test_a_job_whose_end_the_queue_was_not_told_does_not_stay_in_it(trial: Trial) -> None:
+    worker = trial.standing()
+    with psycopg.connect(conninfo(trial.url), autocommit=True) as server:
+        server.execute("ALTER FUNCTION procrastinate_finish_job_v1 RENAME TO procrastinate_finish_job_hidden")
+        try:
+            job = trial.enqueue("note", name="untold")
+            trial.when(job, "succeeded")
+            time.sleep(1.0)
+        finally:
+            server.execute("ALTER FUNCTION procrastinate_finish_job_hidden RENAME TO procrastinate_finish_job_v1")
+        assert server.execute("SELECT status FROM procrastinate_jobs").fetchall() == [("doing",)]
+        eventually(lambda: not server.execute("SELECT id FROM procrastinate_jobs").fetchall(), pause=0.1)
+    assert worker.process.poll() is None
+    assert trial.notes("untold") == 1
 
 
 @pytest.mark.beside("jobs")

@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from uuid import UUID
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from procrastinate import App, BaseRetryStrategy
     from procrastinate.jobs import Job
     from procrastinate.retry import RetryDecision
+    from procrastinate.worker import Worker
 
 POLL_SECONDS: Final = 2.0
 """New jobs are notified; what was tried in vain or returned is looked for."""
@@ -28,6 +29,8 @@ AWAY_SECONDS: Final = 5
 log = structlog.get_logger()
 
 _connected = False
+_held: set[str] = set()
+"""What this worker is at."""
 
 
 def connected() -> bool:
@@ -74,35 +77,44 @@ async def opened() -> AsyncIterator["App"]:
 
 
 async def serve(app: "App", stop: asyncio.Event) -> None:
+    from procrastinate.worker import Worker  # noqa: PLC0415 - as above
+
     stalled_after = load(jobs.Settings).jobs_stalled_after
-    worker = asyncio.create_task(
-        app.run_worker_async(
-            concurrency=load(jobs.Settings).jobs_concurrency,
-            fetch_job_polling_interval=POLL_SECONDS,
-            shutdown_graceful_timeout=max(0.5, load(server.Settings).shutdown_timeout - 2.0),
-            delete_jobs="always",
-            install_signal_handlers=False,
-            update_heartbeat_interval=stalled_after / 6,
-            stalled_worker_timeout=stalled_after,
-        )
+    worker = Worker(
+        app,
+        concurrency=load(jobs.Settings).jobs_concurrency,
+        fetch_job_polling_interval=POLL_SECONDS,
+        shutdown_graceful_timeout=max(0.5, load(server.Settings).shutdown_timeout - 2.0),
+        delete_jobs="always",
+        install_signal_handlers=False,
+        update_heartbeat_interval=stalled_after / 6,
+        stalled_worker_timeout=stalled_after,
     )
-    rescuer = asyncio.create_task(rescue_again(app, stalled_after))
-    stopping = asyncio.create_task(stop.wait())
+    work: Coroutine[Any, Any, None] = worker.run()  # type: ignore[no-untyped-call]
+    tasks = [asyncio.create_task(one) for one in (work, rescue_again(app, worker, stalled_after), until(stop))]
     try:
-        await asyncio.wait({worker, stopping, rescuer}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in (stopping, rescuer, worker):
+        for task in tasks:
             # To the worker it means: nothing new, and so many seconds for what has begun.
             task.cancel()
-        ends = await asyncio.gather(worker, rescuer, stopping, return_exceptions=True)
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
     for end in ends:
         if isinstance(end, Exception):
             raise end
 
 
+async def until(stop: asyncio.Event) -> None:
+    await stop.wait()
+
+
 async def run(job: str) -> None:
     """What procrastinate calls. Raises Again for a job that is to be delivered again."""
-    ended = await running.attempt(UUID(job))
+    _held.add(job)
+    try:
+        ended = await running.attempt(UUID(job))
+    finally:
+        _held.discard(job)
     if ended.again_at is not None:
         raise Again(ended.again_at)
 
@@ -129,17 +141,26 @@ def redelivery() -> "BaseRetryStrategy":
     return Redelivery()
 
 
-async def rescue_again(app: "App", stalled_after: float) -> None:
+async def rescue_again(app: "App", worker: "Worker", stalled_after: float) -> None:
+    """Queue anew what workers had that show no sign of life; an attempt that goes on all the same cannot commit.
+
+    And what this one has ended without being able to say so: the connection was lost in that moment.
+    """
+    before: set[int | None] = set()
     while True:
         await asyncio.sleep(stalled_after / 6)
-        await rescue(app, stalled_after)
+        await rescue(app, await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=stalled_after))
+        doing = await app.job_manager.list_jobs_async(status="doing", worker_id=worker.worker_id or 0)
+        ended = [job for job in doing if job.task_kwargs["job"] not in _held]
+        # Some have just been taken, or are about to be done: those that were seen twice are neither.
+        await rescue(app, [job for job in ended if job.id in before])
+        before = {job.id for job in ended}
 
 
-async def rescue(app: "App", stalled_after: float) -> None:
-    """Queue anew what workers had that show no sign of life; an attempt that goes on all the same cannot commit."""
+async def rescue(app: "App", stalled: "Iterable[Job]") -> None:
     from procrastinate.exceptions import ConnectorException  # noqa: PLC0415 - as above
 
-    for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=stalled_after):
+    for job in stalled:
         try:
             await app.job_manager.retry_job(job=job)
         except ConnectorException as error:
