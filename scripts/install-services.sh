@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# Installs and starts, from Debian's packages, what the tests need and this machine lacks: git, make, Python's venv, PostgreSQL, MariaDB, Redis.
+# Installs and starts, from Debian's packages, what the tests need and this machine lacks: git, make, Python's venv, PostgreSQL, MariaDB, Redis,
+# NATS, RabbitMQ.
 # A server that listens on its usual port stays as it is. One that is installed here opens to 127.0.0.1 without a password: for tests only.
 set -euo pipefail
 
 POSTGRESQL_PORT=5432
 MARIADB_PORT=3306
 REDIS_PORT=6379
+NATS_PORT=4222
+RABBITMQ_PORT=5672
 
 main() {
     local missing=()
@@ -16,13 +19,17 @@ main() {
     listens "$POSTGRESQL_PORT" || installed postgresql || missing+=(postgresql)
     listens "$MARIADB_PORT" || installed mariadb-server || missing+=(mariadb-server)
     listens "$REDIS_PORT" || installed redis-server || missing+=(redis-server)
+    listens "$NATS_PORT" || installed nats-server || missing+=(nats-server)
+    listens "$RABBITMQ_PORT" || installed rabbitmq-server || missing+=(rabbitmq-server)
     if [ ${#missing[@]} -gt 0 ]; then
         install_packages "${missing[@]}"
     fi
     listens "$POSTGRESQL_PORT" || start_postgresql
     listens "$MARIADB_PORT" || start_mariadb
     listens "$REDIS_PORT" || start_redis
-    echo "On 127.0.0.1: PostgreSQL answers on port $POSTGRESQL_PORT, MariaDB on $MARIADB_PORT, Redis on $REDIS_PORT."
+    listens "$NATS_PORT" || start_nats
+    listens "$RABBITMQ_PORT" || start_rabbitmq
+    echo "On 127.0.0.1: PostgreSQL answers on port $POSTGRESQL_PORT, MariaDB on $MARIADB_PORT, Redis on $REDIS_PORT, NATS on $NATS_PORT, RabbitMQ on $RABBITMQ_PORT."
 }
 
 listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
@@ -76,6 +83,19 @@ start_redis() {
     # Without an init system: the server itself, in the background, keeping nothing.
     listens "$REDIS_PORT" || redis-server --daemonize yes --bind 127.0.0.1 --port "$REDIS_PORT" --save "" --appendonly no --dir /tmp >/dev/null
     wait_for "$REDIS_PORT" Redis
+}
+
+start_nats() {
+    # Not the package's own service, which has no JetStream: the server itself, in the background.
+    setsid --fork nats-server --addr 127.0.0.1 --port "$NATS_PORT" --jetstream --store_dir /tmp/nats >/dev/null 2>&1 </dev/null
+    wait_for "$NATS_PORT" NATS
+}
+
+start_rabbitmq() {
+    as_root service rabbitmq-server start || true
+    # Without an init system: the server itself, in the background, for this machine alone.
+    listens "$RABBITMQ_PORT" || as_root env RABBITMQ_NODE_IP_ADDRESS=127.0.0.1 setsid --fork rabbitmq-server >/dev/null 2>&1 </dev/null
+    wait_for "$RABBITMQ_PORT" RabbitMQ
 }
 
 wait_for() {

@@ -21,6 +21,8 @@ from tests.chassis.outage import free_port
 from tests.chassis.running import Service, eventually, migrate
 
 EARLY = ("eventful",)
+# There are many of them at a time, and a server has so many connections.
+MODEST = {"DATABASE_POOL_SIZE": "3", "EVENTS_CONCURRENCY": "2"}
 
 
 def broker_is_there() -> bool:
@@ -100,7 +102,7 @@ def with_events(start: Start, tmp_path_factory: pytest.TempPathFactory, traces: 
         def made(**env: str) -> Eventful:
             url = stack.enter_context(local_server.test_database(f"test_events_{os.getpid()}_{uuid4().hex[:6]}"))
             migrate(url)
-            given = event_broker.variables() | tracing | {"DATABASE_URL": url} | env
+            given = event_broker.variables() | tracing | MODEST | {"DATABASE_URL": url} | env
             stack.callback(forgotten, given)
 
             def run(kind: type[Loops] = Loops, **more: str) -> Loops:

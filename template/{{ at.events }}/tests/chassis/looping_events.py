@@ -11,7 +11,7 @@ from app.chassis import events
 from app.chassis.background import start
 from app.chassis.parts import PARTS
 
-BEFORE_ACK, BEFORE_DELETE = Path("die-before-ack"), Path("die-before-delete")
+BEFORE_PUBLISH, BEFORE_DELETE, BEFORE_ACK = map(Path, ("die-before-publish", "die-before-delete", "die-before-ack"))
 
 
 def die(mark: Path) -> None:
@@ -41,6 +41,8 @@ async def relay(stop: asyncio.Event) -> None:
     publish = relaying.publish
 
     async def published(transport: Any, claim: Any) -> Exception | None:
+        if claim.rows:
+            die(BEFORE_PUBLISH)
         error = await publish(transport, claim)
         if claim.done:
             die(BEFORE_DELETE)

@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 
@@ -81,26 +81,29 @@ class Desk:
             self.begin("", self.malformed(incoming, error))
         else:
             key = f"{envelope.source} {envelope.key}"
-            self.begin(key, self.after(self.last.get(key), self.handle(incoming, envelope)))
+            self.begin(key, self.after(self.last.get(key), incoming, envelope))
 
-    def begin(self, key: str, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
+    def begin(self, key: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self.tasks.add(task)
         if key:
             self.last[key] = task
 
-        def ended(_task: object) -> None:
+        def ended(task: asyncio.Task[None]) -> None:
             self.tasks.discard(task)
             if self.last.get(key) is task:
                 del self.last[key]
             self.room.release()
+            if not task.cancelled() and task.exception() is not None:
+                # Not acknowledged, it comes again.
+                log.error("events.consumer_failed", exc_info=task.exception())
 
         task.add_done_callback(ended)
 
-    async def after(self, before: "asyncio.Task[None] | None", work: Awaitable[None]) -> None:
+    async def after(self, before: "asyncio.Task[None] | None", incoming: Incoming, envelope: Envelope) -> None:
         if before is not None:
             await asyncio.wait([before])
-        await work
+        await self.handle(incoming, envelope)
 
     async def finish(self) -> None:
         """What is being handled may end; what waits for another try comes again from the broker."""

@@ -62,9 +62,6 @@ async def batch(transport: Transport, most: int) -> int:
     """How many events have left the outbox. Raises what kept the others in it."""
     async with store.claimed(most) as claim:
         error = await publish(transport, claim)
-    for row in claim.rows:
-        if row.id in claim.done:
-            figures.published[row.type] += 1
     for row, reason in claim.refused:
         log.error("events.refused", type=row.type, message_id=row.message_id, reason=repr(reason))
     if error is not None:
@@ -103,3 +100,4 @@ async def send(transport: Transport, lane: list[Waiting], claim: Claim, outcome:
             return
         else:
             claim.done.append(row.id)
+            figures.published[row.type] += 1

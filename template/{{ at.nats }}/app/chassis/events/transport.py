@@ -126,7 +126,8 @@ class Connection:
 
         group = load(Events).events_group
         for kind in types:
-            self.durables[kind] = f"{group}-{kind.replace('.', '_')}"
+            # Neither a group nor a type has an equals sign: no two of them make the same name.
+            self.durables[kind] = f"{group}={kind.replace('.', '-')}"
             self.listen(kind, receive)
         async with asyncio.timeout(CONNECT_SECONDS):
             await self.broker.start()

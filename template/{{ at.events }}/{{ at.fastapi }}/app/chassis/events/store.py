@@ -3,10 +3,11 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Final
 
 from pydantic import BaseModel
-from sqlalchemy import bindparam, delete, exists, func, insert, select, text, update
+from sqlalchemy import TextClause, bindparam, delete, exists, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from app.chassis import database, transactions
@@ -182,12 +183,15 @@ async def put_back(row: dict[str, Any], number: int) -> None:
 
 async def _insert_new(connection: AsyncConnection, table: str, **values: Any) -> bool:
     """Whether it was not there."""
-    names = ", ".join(values)
-    slots = ", ".join(f":{name}" for name in values)
-    statement = text(f"{claims.INSERT} {table} ({names}) VALUES ({slots}) {claims.UNLESS_THERE}")
+    return bool((await connection.execute(_insertion(table, *values), values)).rowcount)
+
+
+@cache
+def _insertion(table: str, *names: str) -> TextClause:
+    slots = ", ".join(f":{name}" for name in names)
+    statement = text(f"{claims.INSERT} {table} ({', '.join(names)}) VALUES ({slots}) {claims.UNLESS_THERE}")
     columns = PARTITIONS.metadata.tables[table].c
-    typed = statement.bindparams(*(bindparam(name, type_=columns[name].type) for name in values))
-    return bool((await connection.execute(typed, values)).rowcount)
+    return statement.bindparams(*(bindparam(name, type_=columns[name].type) for name in names))
 
 
 async def settle() -> None:
