@@ -91,6 +91,20 @@ def test_compose_runs_what_is_beside_requests_in_containers_of_its_own(template:
     assert "ports" not in worker
 
 
+@pytest.mark.parametrize("broker", [one for one in answers.choices()["events"] if one != "none"])
+def test_compose_starts_the_broker_the_relay_and_the_consumer(template: Path, tmp_path: Path, broker: str) -> None:
+    service = slipway.render(template, tmp_path / "svc", {"events": broker})
+    run("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml", cwd=service)
+    services = load(service / "compose.yaml")["services"]
+    (started,) = services.keys() - {"app", "migrate", "relay", "consumer"}
+    for name in ("relay", "consumer"):
+        assert services[name]["command"] == ["python", "-m", "app.chassis.background", name]
+        assert services[name]["environment"] == services["app"]["environment"]
+    assert services["app"]["environment"]["BACKGROUND"] == "none"
+    assert any(started in value for value in services["app"]["environment"].values())
+    assert services["migrate"]["depends_on"] == {started: {"condition": "service_healthy"}}
+
+
 @pytest.mark.parametrize(("status", "healthy"), [(200, True), (503, False), (None, False)])
 def test_the_health_check_asks_for_liveness(template: Path, tmp_path: Path, status: int | None, healthy: bool) -> None:
     service = slipway.render(template, tmp_path / "svc")

@@ -48,10 +48,10 @@ def test_a_job_whose_end_the_queue_was_not_told_does_not_stay_in_it(trial: Trial
         try:
             job = trial.enqueue("note", name="untold")
             trial.when(job, "succeeded")
-            time.sleep(1.0)
+            time.sleep(0.5)
+            assert len(server.execute("SELECT id FROM procrastinate_jobs").fetchall()) == 1
         finally:
             server.execute("ALTER FUNCTION procrastinate_finish_job_hidden RENAME TO procrastinate_finish_job_v1")
-        assert server.execute("SELECT status FROM procrastinate_jobs").fetchall() == [("doing",)]
         eventually(lambda: not server.execute("SELECT id FROM procrastinate_jobs").fetchall(), pause=0.1)
     assert worker.process.poll() is None
     assert trial.notes("untold") == 1

@@ -70,7 +70,7 @@ enqueued: Counter[tuple[str, str]] = Counter()
 taken_up: Counter[str] = Counter()
 """Attempts whose worker was lost, by name."""
 waiting: dict[str, tuple[int, float]] = {}
-"""Of each queue how many wait, and for how many seconds the oldest of them could have run; a worker looks it up."""
+"""Of each queue how many are due, and for how many seconds the oldest of them has been; a worker looks it up."""
 dead: dict[str, int] = {}
 """How many are dead, by name; a worker looks it up."""
 
@@ -86,7 +86,7 @@ def collect() -> Iterator["Metric"]:
     for name, number in list(taken_up.items()):
         again.add_metric((name,), number)
     yield again
-    depth = GaugeMetricFamily("jobs_queued", "Jobs that wait.", labels=("queue",))
+    depth = GaugeMetricFamily("jobs_queued", "Jobs that are due and wait.", labels=("queue",))
     age = GaugeMetricFamily("jobs_oldest_ready_seconds", "How long the oldest has been due.", labels=("queue",))
     for queue, (number, seconds) in list(waiting.items()):
         depth.add_metric((queue,), number)
