@@ -1,11 +1,12 @@
 """`make update`: bring in what is new in the template, and stop loudly where a person has to look."""
 
+import ast
 import os
 import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 COPIER = ["tool", "run", "--from", "copier>=9.19", "copier"]
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     changes = changed()
     refresh_lock(changes)
     say(summary(before, template_version(), changes))
-    left = leftovers(path for _, path in changes)
+    left = [*leftovers(path for _, path in changes), *orphans(changes)]
     if left:
         say("\n".join(["", "Not done: resolve these, then commit.", *(f"  {line}" for line in left)]))
     elif changes:
@@ -110,6 +111,40 @@ def leftovers(paths: Iterable[str]) -> list[str]:
 
 def has_markers(path: Path) -> bool:
     return path.is_file() and _MARKER.search(path.read_bytes()) is not None
+
+
+def orphans(changes: Sequence[tuple[str, str]]) -> list[str]:
+    """One line for every import of a chassis module that this update has taken away, as an answer switched off does."""
+    gone = {module for what, path in changes if what == "removed" and (module := gone_module(Path(path)))}
+    files = git("ls-files", "-z", "--", "*.py").split("\0") if gone else []
+    return [
+        f"{path}:{line}: imports {module}, which is gone: take out what uses it, or keep the answer that brings it"
+        for path in map(Path, filter(None, files))
+        if path.is_file()
+        for line, module in imported(path)
+        if module in gone
+    ]
+
+
+def gone_module(path: Path) -> str:
+    """Its dotted name; empty for what is no module of the chassis, or still one in another form."""
+    module = path.with_suffix("") if path.name != "__init__.py" else path.parent
+    there = module.with_suffix(".py").exists() or (module / "__init__.py").exists()
+    return "" if there or path.suffix != ".py" or path.parts[:2] != ("app", "chassis") else ".".join(module.parts)
+
+
+def imported(path: Path) -> Iterator[tuple[int, str]]:
+    """The line and the name of every module that it may import: the last word of `from a import b` may be one, too."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except SyntaxError:
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, name.name) for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.lineno, node.module
+            yield from ((node.lineno, f"{node.module}.{name.name}") for name in node.names)
 
 
 def refresh_lock(changes: list[tuple[str, str]]) -> None:

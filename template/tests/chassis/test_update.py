@@ -77,6 +77,35 @@ def test_arguments_reach_copier(service: Path, copier: Play) -> None:
     assert Path("arguments").read_text() == f"update {asked} -d database=postgresql"
 
 
+def test_what_imports_a_module_that_is_gone_is_named(service: Path, copier: Play, capfd: Capture) -> None:
+    chassis, feature = Path("app/chassis/events"), Path("app/features/orders")
+    for folder in (chassis, feature):
+        folder.mkdir(parents=True)
+    for name in ("__init__.py", "outbox.py", "moved.py", "stays.py"):
+        (chassis / name).touch()
+    (feature / "service.py").write_text(
+        "from app.chassis.events import (\n    moved,\n    stays,\n)\n\nfrom app.chassis.events.outbox import publish\n"
+    )
+    (feature / "other.py").write_text("import app.chassis.events.stays\n")
+    (feature / "unreadable.py").write_text("import app.chassis.events.outbox\nno Python\n")
+    commit()
+    copier(
+        "folder = Path('app/chassis/events')\n"
+        "[(folder / name).unlink() for name in ('outbox.py', 'moved.py')]\n"
+        "(folder / 'moved').mkdir()\n"
+        "(folder / 'moved/__init__.py').touch()"
+    )
+
+    assert update.main([]) == 1
+
+    said = capfd.readouterr().out
+    named = [line.strip() for line in said.splitlines() if "which is gone" in line]
+    assert named == [
+        "app/features/orders/service.py:6: imports app.chassis.events.outbox, which is gone:"
+        " take out what uses it, or keep the answer that brings it"
+    ]
+
+
 @pytest.mark.parametrize("spoil", ["Makefile", "untracked.txt"])
 def test_uncommitted_work_is_not_touched(service: Path, copier: Play, capfd: Capture, spoil: str) -> None:
     copier("Path('ran').touch()")
