@@ -99,11 +99,8 @@ def test_what_imports_a_module_that_is_gone_is_named(service: Path, copier: Play
     assert update.main([]) == 1
 
     said = capfd.readouterr().out
-    named = [line.strip() for line in said.splitlines() if "which is gone" in line]
-    assert named == [
-        "app/features/orders/service.py:6: imports app.chassis.events.outbox, which is gone:"
-        " take out what uses it, or keep the answer that brings it"
-    ]
+    (named,) = [line.strip() for line in said.splitlines() if "which is gone" in line]
+    assert named.startswith("app/features/orders/service.py:6: imports app.chassis.events.outbox, which is gone: take")
 
 
 @pytest.mark.parametrize("spoil", ["Makefile", "untracked.txt"])
