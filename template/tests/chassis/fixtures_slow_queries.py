@@ -10,8 +10,8 @@ EARLY = ("impatient", "indifferent")
 
 @pytest.fixture(scope="session")
 def impatient(start: Start) -> Service:
-    """A tenth of a second is slow, and a second is the end."""
-    return start(DATABASE_SLOW_QUERY="0.1", DATABASE_STATEMENT_TIMEOUT="1")
+    """A twentieth of a second is slow, and three seconds are the end."""
+    return start(DATABASE_SLOW_QUERY="0.05", DATABASE_STATEMENT_TIMEOUT="3")
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A statement that takes about a third of a second, or for ever, and has a value that nobody should read."""
+"""A statement that takes a good tenth of a second, or for ever, and has a value that nobody should read."""
 
 from typing import Final
 
@@ -10,5 +10,5 @@ SLOW: Final = {
     "postgresql": "SELECT pg_sleep({length}) WHERE '' <> {secret}",
     "mysql": "SELECT SLEEP({length}) FROM (SELECT 1) AS one WHERE '' <> {secret}",
 }[dialect.SYSTEM]
-LENGTH: Final = {"sqlite": 2_000_000}.get(dialect.SYSTEM, 0.3)
+LENGTH: Final = {"sqlite": 600_000}.get(dialect.SYSTEM, 0.3)
 FOR_EVER: Final = {"sqlite": 2_000_000_000}.get(dialect.SYSTEM, 60)

@@ -18,7 +18,7 @@ def test_a_slow_statement_is_told_with_the_ids_of_its_request(impatient: Service
     assert reply.status_code == 200, reply.text
     line = impatient.line(event=EVENT, request_id="slow-one")
     assert line["trace_id"] == trace_id
-    assert (line["level"], 0.1 < line["seconds"] < 30) == ("warning", True)
+    assert (line["level"], 0.05 < line["seconds"] < 30) == ("warning", True)
     assert line["statement"].startswith(("SELECT", "WITH"))
     assert "error" not in line
     assert "hunter2" not in impatient.output()
@@ -30,7 +30,7 @@ def test_a_statement_that_its_limit_ended_is_told_too(impatient: Service) -> Non
     reply = impatient.http.get("/probe/slowest", params={"secret": "hunter2"}, headers={"x-request-id": "slowest-one"})
     assert reply.status_code == 503
     line = impatient.line(event=EVENT, request_id="slowest-one")
-    assert line["seconds"] > 0.9
+    assert line["seconds"] > 2.5
     assert line["error"].endswith(("Error", "Canceled", "Interrupted"))
     assert "hunter2" not in impatient.output()
 
