@@ -37,4 +37,4 @@ def lost_store() -> Iterator[Proxy]:
 @pytest.fixture(scope="session")
 def losing(start: Start, lost_store: Proxy) -> list[Service]:
     """The first one's Redis can be taken away, the other one's not."""
-    return [start(CACHE_URL=lost_store.url, CACHE_TIMEOUT="0.3"), start(CACHE_URL=REDIS, CACHE_TIMEOUT="0.3")]
+    return [start(CACHE_URL=lost_store.url, CACHE_TIMEOUT="2"), start(CACHE_URL=REDIS, CACHE_TIMEOUT="2")]

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -89,18 +89,25 @@ class Eventful:
         return eventually(lambda: found if len(found := self.effects(name)) >= count else [], pause=0.05)
 
 
+Made = Callable[..., AbstractContextManager[Eventful]]
+
+
 @pytest.fixture(scope="session")
-def with_events(start: Start, tmp_path_factory: pytest.TempPathFactory, traces: Collector) -> Iterator[Any]:
-    """`with_events(NAME=value)`: a web process with a database and a stream of its own, and what runs its loops."""
+def with_events(start: Start, tmp_path_factory: pytest.TempPathFactory, traces: Collector) -> Made:
+    """`with with_events(NAME=value) as service`: a web process with a database and a stream of its own, and its loops.
+
+    All of them end with the block: loops are never idle, and the other tests want the cores, too.
+    """
     tracing = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": traces.url,
         "OTEL_BSP_SCHEDULE_DELAY": "50",
         "OTEL_TRACES_SAMPLER_ARG": "1",
     }
-    with ExitStack() as stack:
 
-        def made(**env: str) -> Eventful:
-            url = stack.enter_context(local_server.test_database(f"test_events_{os.getpid()}_{uuid4().hex[:6]}"))
+    @contextmanager
+    def made(**env: str) -> Iterator[Eventful]:
+        name = f"test_events_{os.getpid()}_{uuid4().hex[:6]}"
+        with local_server.test_database(name) as url, ExitStack() as stack:
             migrate(url)
             given = event_broker.variables() | tracing | MODEST | {"DATABASE_URL": url} | env
             stack.callback(forgotten, given)
@@ -111,9 +118,11 @@ def with_events(start: Start, tmp_path_factory: pytest.TempPathFactory, traces: 
                 stack.callback(loops.stop)
                 return loops
 
-            return Eventful(start(**given), given, run)
+            web = start(**given)
+            stack.callback(web.stop)
+            yield Eventful(web, given, run)
 
-        yield made
+    return made
 
 
 def forgotten(env: dict[str, str]) -> None:
@@ -122,7 +131,7 @@ def forgotten(env: dict[str, str]) -> None:
 
 
 @pytest.fixture(scope="session")
-def eventful(with_events: Callable[..., Eventful]) -> tuple[Eventful, Loops]:
+def eventful(with_events: Made) -> Iterator[tuple[Eventful, Loops]]:
     """The ones that several tests use."""
-    made = with_events(EVENTS_TRIES="3")
-    return made, made.run()
+    with with_events(EVENTS_TRIES="3") as made:
+        yield made, made.run()

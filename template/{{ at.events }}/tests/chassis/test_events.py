@@ -1,7 +1,6 @@
 """Events: what is committed is told, in its order, and has its effect once, whoever dies on the way."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -9,13 +8,12 @@ import pytest
 
 from tests.chassis import event_broker
 from tests.chassis.collector import Collector
-from tests.chassis.fixtures_events import Consumers, Eventful, Loops, Relays, needs_broker
+from tests.chassis.fixtures_events import Consumers, Eventful, Loops, Made, Relays, needs_broker
 from tests.chassis.looping_events import BEFORE_ACK, BEFORE_DELETE, BEFORE_PUBLISH
 from tests.chassis.outage import Proxy
 from tests.chassis.running import called, eventually
 
 pytestmark = needs_broker
-Made = Callable[..., Eventful]
 Shared = tuple[Eventful, Loops]
 
 
@@ -169,75 +167,79 @@ def replay(service: Eventful, listed: list[str], text: str, *, fails: bool = Fal
 # -- deaths and outages ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.beside
+@pytest.mark.beside("deaths")
 @pytest.mark.parametrize("mark", [BEFORE_PUBLISH, BEFORE_DELETE, BEFORE_ACK], ids=str)
 def test_who_dies_in_the_middle_leaves_one_effect(with_events: Made, mark: Any) -> None:
-    service = with_events(**event_broker.IMPATIENT).prepared()
-    loops = service.run()
-    loops.ready()
-    mine = name()
-    (loops.folder / mark).touch()
-    service.publish(mine, count=3)
-    loops.exit_status()
-    loops.again()
-    assert service.wait_for(mine, 3) == [0, 1, 2]
-    service.publish(mine, first=3)
-    assert service.wait_for(mine, 4) == [0, 1, 2, 3]
-    # Duplicates were there, and are over before this.
-    assert mark is not BEFORE_ACK or eventually(lambda: loops.metric("events_consumed_total", outcome="duplicate"))
-    assert service.effects(mine) == [0, 1, 2, 3]
+    with with_events(**event_broker.IMPATIENT) as made:
+        service = made.prepared()
+        loops = service.run()
+        loops.ready()
+        mine = name()
+        (loops.folder / mark).touch()
+        service.publish(mine, count=3)
+        loops.exit_status()
+        loops.again()
+        assert service.wait_for(mine, 3) == [0, 1, 2]
+        service.publish(mine, first=3)
+        assert service.wait_for(mine, 4) == [0, 1, 2, 3]
+        # Duplicates were there, and are over before this.
+        assert mark is not BEFORE_ACK or eventually(lambda: loops.metric("events_consumed_total", outcome="duplicate"))
+        assert service.effects(mine) == [0, 1, 2, 3]
 
 
-@pytest.mark.beside
+@pytest.mark.beside("deaths")
 def test_an_event_that_kills_its_process_is_a_dead_letter_in_the_end(with_events: Made) -> None:
-    service = with_events(EVENTS_TRIES="2", **event_broker.IMPATIENT).prepared()
-    service.run(Relays)
-    consumer = service.run(Consumers)
-    mine = name()
-    service.publish(name(), trouble="kill")
-    for _ in range(2):
-        consumer.exit_status()
-        consumer.again()
-    service.publish(mine)
-    assert service.wait_for(mine, 1) == [0]
-    assert eventually(lambda: any("the process ended each time" in line for line in letters(service)), pause=0.5)
+    with with_events(EVENTS_TRIES="2", **event_broker.IMPATIENT) as made:
+        service = made.prepared()
+        service.run(Relays)
+        consumer = service.run(Consumers)
+        mine = name()
+        service.publish(name(), trouble="kill")
+        for _ in range(2):
+            consumer.exit_status()
+            consumer.again()
+        service.publish(mine)
+        assert service.wait_for(mine, 1) == [0]
+        assert eventually(lambda: any("the process ended each time" in line for line in letters(service)), pause=0.5)
 
 
-@pytest.mark.beside
+@pytest.mark.beside("outages")
 def test_two_relays_keep_the_order_of_each_key(with_events: Made) -> None:
-    service = with_events().prepared()
-    relays = [service.run(Relays) for _ in range(2)]
-    service.run(Consumers)
-    mine = [name() for _ in range(6)]
-    for first in range(0, 60, 15):
+    with with_events() as made:
+        service = made.prepared()
+        relays = [service.run(Relays) for _ in range(2)]
+        service.run(Consumers)
+        mine = [name() for _ in range(6)]
+        for first in range(0, 60, 15):
+            for one in mine:
+                service.publish(one, first=first, count=15)
         for one in mine:
-            service.publish(one, first=first, count=15)
-    for one in mine:
-        assert service.wait_for(one, 60) == list(range(60))
-    assert sum(relay.metric("events_published_total") for relay in relays) == 360
+            assert service.wait_for(one, 60) == list(range(60))
+        assert sum(relay.metric("events_published_total") for relay in relays) == 360
 
 
-@pytest.mark.beside
+@pytest.mark.beside("outages")
 def test_while_the_broker_is_away_events_wait(with_events: Made) -> None:
     proxy = Proxy(event_broker.URL)
-    service = with_events(**{event_broker.VARIABLE: proxy.url}).prepared()
-    loops = service.run()
-    mine = name()
-    assert service.publish(mine, count=5) == 204
-    said = eventually(lambda: text if "degraded" in (text := readiness(loops)) else "", pause=0.1)
-    assert "cannot publish" in said
-    assert "5 events wait in the outbox" in eventually(lambda: text if "wait" in (text := readiness(loops)) else "")
-    assert loops.probe("/readyz") == 200
-    proxy.end()
-    assert service.wait_for(mine, 5) == [0, 1, 2, 3, 4]
-    proxy.begin()
-    service.publish(mine, first=5, count=5)
-    eventually(lambda: loops.metric("events_failures_total", loop="relay") >= 2)
-    assert service.effects(mine) == [0, 1, 2, 3, 4]
-    proxy.end()
-    assert service.wait_for(mine, 10) == list(range(10))
-    assert eventually(lambda: readiness(loops) == "ok", pause=0.1)
-    proxy.begin()
+    with with_events(**{event_broker.VARIABLE: proxy.url}) as made:
+        service = made.prepared()
+        loops = service.run()
+        mine = name()
+        assert service.publish(mine, count=5) == 204
+        said = eventually(lambda: text if "degraded" in (text := readiness(loops)) else "", pause=0.1)
+        assert "cannot publish" in said
+        assert "5 events wait in the outbox" in eventually(lambda: text if "wait" in (text := readiness(loops)) else "")
+        assert loops.probe("/readyz") == 200
+        proxy.end()
+        assert service.wait_for(mine, 5) == [0, 1, 2, 3, 4]
+        proxy.begin()
+        service.publish(mine, first=5, count=5)
+        eventually(lambda: loops.metric("events_failures_total", loop="relay") >= 2)
+        assert service.effects(mine) == [0, 1, 2, 3, 4]
+        proxy.end()
+        assert service.wait_for(mine, 10) == list(range(10))
+        assert eventually(lambda: readiness(loops) == "ok", pause=0.1)
+        proxy.begin()
 
 
 def readiness(loops: Loops) -> str:
