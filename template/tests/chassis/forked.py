@@ -46,7 +46,8 @@ def become(folder: Path, env: Mapping[str, str]) -> None:
     os.environ.clear()
     os.environ.update(env)
     for number, name in ((1, "stdout"), (2, "stderr")):
-        os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT), number)
+        # A process that is started again goes on where the one before has ended.
+        os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
 
 
 def call(folder: Path, env: Mapping[str, str], module: str, arguments: Sequence[str]) -> None:

@@ -106,7 +106,7 @@ class Service:
         self.stderr.touch()
         self.process = self.started() if whole else Forked(serve, folder, self.env)
 
-    def started(self) -> "subprocess.Popen[bytes]":
+    def started(self) -> "subprocess.Popen[bytes] | Forked":
         with self.stdout.open("wb") as out, self.stderr.open("wb") as err:
             return subprocess.Popen(
                 [sys.executable, "-m", self.module],

@@ -2,11 +2,8 @@
 
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -17,6 +14,7 @@ from app.chassis import local_server
 from tests.chassis import event_broker
 from tests.chassis.collector import Collector
 from tests.chassis.conftest import Start
+from tests.chassis.forked import Forked, call
 from tests.chassis.outage import free_port
 from tests.chassis.running import Service, eventually, migrate
 
@@ -42,17 +40,8 @@ class Loops(Service):
     module = "tests.chassis.looping_events"
     names: tuple[str, ...] = ("relay", "consumer")
 
-    def started(self) -> "subprocess.Popen[bytes]":
-        with self.stdout.open("ab") as out, self.stderr.open("ab") as err:
-            return subprocess.Popen(
-                [sys.executable, "-m", self.module, *self.names],
-                cwd=self.folder,
-                env={**self.env, "PYTHONPATH": str(Path(__file__).parents[2])},
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                start_new_session=True,
-            )
+    def started(self) -> Forked:
+        return Forked(call, self.folder, self.env, self.module, self.names)
 
     def again(self) -> "Loops":
         """What an orchestrator does with a process that has ended."""

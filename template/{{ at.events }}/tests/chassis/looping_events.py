@@ -1,4 +1,4 @@
-"""`python -m tests.chassis.looping_events relay consumer`: the loops, which die where a file in their folder says."""
+"""The loops, which die where a file in their folder says."""
 
 import asyncio
 import os
@@ -59,5 +59,5 @@ def background() -> Any:
     return {"relay": relay, "consumer": consumer}
 
 
-if __name__ == "__main__":
+def main() -> None:
     start(sys.argv[1:], (*PARTS, sys.modules[__name__]))

@@ -11,6 +11,7 @@ import pytest
 
 from app.chassis import local_server
 from tests.chassis import discovered
+from tests.chassis.forked import Forked, call
 from tests.chassis.outage import free_port
 from tests.chassis.running import Service, called, eventually, migrate
 
@@ -20,6 +21,9 @@ Start = Callable[..., Service]
 
 class Worker(Service):
     module = "tests.chassis.trial_worker"
+
+    def started(self) -> Forked:
+        return Forked(call, self.folder, self.env, self.module, ())
 
     def kill(self) -> None:
         os.kill(self.process.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""`python -m tests.chassis.trial_worker`: a worker that knows the jobs of the modules that TRIAL names."""
+"""A worker that knows the jobs of the modules that TRIAL names."""
 
 import os
 
@@ -6,6 +6,6 @@ from app.chassis.background import start
 from app.chassis.jobs.declared import MODULES
 from app.chassis.parts import PARTS
 
-if __name__ == "__main__":
+def main() -> None:
     MODULES.extend(f"tests.chassis.{name}" for name in os.environ["TRIAL"].split())
     start(["worker"], PARTS)
