@@ -316,7 +316,7 @@ def away(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outage]:
 def without_database(start: Start, away: Outage) -> Service:
     """Started while its database is away."""
     limits = ("DATABASE_CONNECT_TIMEOUT", "DATABASE_STATEMENT_TIMEOUT", "DATABASE_POOL_TIMEOUT")
-    return start(DATABASE_URL=away.url, **dict.fromkeys(limits, "0.5"))
+    return start(DATABASE_URL=away.url, **dict.fromkeys(limits, "2"))
 
 
 @pytest.fixture(scope="session")
