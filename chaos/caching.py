@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from secrets import token_hex
 from statistics import quantiles
@@ -52,9 +52,9 @@ def stampede(service: Service, amount: Amount, redis: Redis) -> Stampede:
         together = threading.Barrier(len(wanted))
 
         def ask(server: Server) -> int:
-            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-            together.wait()
-            return asked(connection, key, seconds=0.5)
+            with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection:
+                together.wait()
+                return asked(connection, key, seconds=0.5)
 
         with ThreadPoolExecutor(len(wanted)) as pool:
             statuses = list(pool.map(ask, wanted))
@@ -110,13 +110,13 @@ def phase(server: Server, run: str, amount: Amount) -> Phase:
     count = int(amount.rate * amount.seconds)
 
     def ask(mine: Iterable[int]) -> list[tuple[int, float]]:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
         found = []
-        for number in mine:
-            due = begins + number / amount.rate
-            time.sleep(max(0.0, due - time.monotonic()))
-            status = asked(connection, f"{run}-{number * 7 % KEYS}")
-            found.append((status, time.monotonic() - due))
+        with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection:
+            for number in mine:
+                due = begins + number / amount.rate
+                time.sleep(max(0.0, due - time.monotonic()))
+                status = asked(connection, f"{run}-{number * 7 % KEYS}")
+                found.append((status, time.monotonic() - due))
         return found
 
     with ThreadPoolExecutor(clients) as pool:
