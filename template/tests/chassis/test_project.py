@@ -28,7 +28,10 @@ YOURS = (
     "local.mk/",
     "AGENTS.local.md/",
 )
-OF_A_FEATURE = {"api.py", "jobs.py", "schemas.py", "service.py", "rules.py", "models.py", "utils.py", "helpers.py"}
+OF_A_FEATURE = {
+    *("api.py", "events.py", "consumers.py", "jobs.py", "schemas.py", "service.py", "rules.py", "models.py"),
+    *("utils.py", "helpers.py"),
+}
 # Named in the pages, read by others: make, continuous integration, Django.
 OTHERS = {"ARGS", "INSTALLED_APPS", "SCHEMATHESIS_EXAMPLES", "TEMPLATE_UPDATE_TOKEN", "UV"}
 AGENTS_LINES = 120
