@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any, Final, TypeVar
 
-from django.db.models import BooleanField, F, Field, Func, Model, Q, QuerySet, Value
+from django.db.models import BooleanField, F, Field, Func, Lookup, Model, Q, QuerySet, Value
+from django.db.models.lookups import GreaterThan, LessThan
 
 from app.chassis import dialect
 from app.chassis.pagination import Keyset, Page
@@ -42,14 +43,13 @@ def fields_of(model: type[Model], keyset: Keyset) -> list["Field[Any, Any]"]:
     return [field for field in fields if isinstance(field, Field)]
 
 
-def beyond(fields: "Sequence[Field[Any, Any]]", keyset: Keyset, values: Sequence[Any]) -> Q | Func:
+def beyond(fields: "Sequence[Field[Any, Any]]", keyset: Keyset, values: Sequence[Any]) -> "Q | Lookup[bool]":
     """What comes after the row with these values."""
     directions = {key.descending for key in keyset.keys}
     if len(fields) > 1 and len(directions) == 1 and dialect.SYSTEM in COMPARES_ROWS:
         here = row(F(field.name) for field in fields)
         place = row(Value(value, output_field=field) for field, value in zip(fields, values, strict=True))
-        order = " < " if directions.pop() else " > "
-        return Func(here, place, template="%(expressions)s", arg_joiner=order, output_field=BooleanField())
+        return LessThan(here, place) if directions.pop() else GreaterThan(here, place)
     spelled_out = Q()
     same = Q()
     for key, value in zip(keyset.keys, values, strict=True):
