@@ -278,7 +278,9 @@ def later(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed in ("local.mk", "AGENTS.local.md"):
         edit(inside / seed, lambda text: text + "later\n")
     (inside / "app/chassis/later.py").write_text('"""Came later."""\n')
-    (inside / "app/chassis/update.py").unlink()
+    # With what imports it: an update says of everything else that it imports what is gone.
+    for gone in ("app/chassis/update.py", "tests/chassis/test_update.py"):
+        (inside / gone).unlink()
     return slipway.release(folder, LATER)
 
 

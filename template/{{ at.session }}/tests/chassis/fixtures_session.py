@@ -18,4 +18,4 @@ def fleeting(apart: Begin) -> Service:
 @pytest.fixture(scope="session")
 def idle(apart: Begin) -> Service:
     """Who does nothing for a while has to log in again."""
-    return apart(SESSION_IDLE_TTL="2")
+    return apart(SESSION_IDLE_TTL="5")
