@@ -45,28 +45,28 @@ def failed(error: Exception) -> None:
 
 
 async def relay(transport: Transport, stop: asyncio.Event) -> None:
-    """One batch after the other, with short pauses while events come and longer ones when none do."""
+    """One batch after the other while there are more, with short pauses while events come and longer ones when none do."""
     pause, looked, most = SHORTEST_PAUSE, 0.0, load(Settings).events_batch
     while not stop.is_set():
-        moved = await batch(transport, most)
+        claim = await batch(transport, most)
         figures.trouble.pop("relay", None)
         if time.monotonic() - looked > SAMPLE_SECONDS:
             looked = time.monotonic()
             figures.sampled(await store.sample())
-        if moved < most:
-            pause = SHORTEST_PAUSE if moved else min(LONGEST_PAUSE, pause * 2)
+        if not claim.more:
+            pause = SHORTEST_PAUSE if claim.rows else min(LONGEST_PAUSE, pause * 2)
             await wait(stop, pause)
 
 
-async def batch(transport: Transport, most: int) -> int:
-    """How many events have left the outbox. Raises what kept the others in it."""
+async def batch(transport: Transport, most: int) -> Claim:
+    """Events that have left the outbox. Raises what kept others of the batch in it."""
     async with store.claimed(most) as claim:
         error = await publish(transport, claim)
     for row, reason in claim.refused:
         log.error("events.refused", type=row.type, message_id=row.message_id, reason=repr(reason))
     if error is not None:
         raise error
-    return len(claim.rows)
+    return claim
 
 
 @dataclass

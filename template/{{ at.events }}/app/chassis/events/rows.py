@@ -32,9 +32,13 @@ class Waiting:
 
 @dataclass(slots=True)
 class Claim:
-    """A batch that no other relay has: whoever has it says what became of it before the claim ends."""
+    """A batch that no other relay has: whoever has it says what became of it before the claim ends.
+
+    `more` says that others wait, as far as could be seen.
+    """
 
     rows: list[Waiting]
+    more: bool = False
     done: list[int] = field(default_factory=list)
     refused: list[tuple[Waiting, Exception]] = field(default_factory=list)
 

@@ -90,12 +90,12 @@ def claiming(most: int) -> Iterator[Claim]:
             yield Claim([])
             return
         with transaction.atomic() if claims.LOCKS else nullcontext():
-            claim = Claim(_take(most))
+            claim = _take(most)
             yield claim
             _settle(claim)
 
 
-def _take(most: int) -> list[Waiting]:
+def _take(most: int) -> Claim:
     global _after
     waits = Exists(Outgoing.objects.filter(partition_id=OuterRef("id")))
     # Each in its turn, whoever is busy.
@@ -105,11 +105,12 @@ def _take(most: int) -> list[Waiting]:
         query = query.select_for_update(skip_locked=True)
     partitions = list(query.values_list("id", flat=True)[: rows.TAKEN])
     if not partitions:
-        return []
+        return Claim([])
     _after = partitions[-1]
     oldest = Outgoing.objects.filter(partition_id__in=partitions).order_by("id")
     found = oldest.values_list("id", "message_id", "type", "key", "body")[:most]
-    return [Waiting(number, message, kind, key, bytes(body)) for number, message, kind, key, body in found]
+    waiting = [Waiting(number, message, kind, key, bytes(body)) for number, message, kind, key, body in found]
+    return Claim(waiting, more=len(partitions) == rows.TAKEN or len(waiting) == most)
 
 
 def _settle(claim: Claim) -> None:

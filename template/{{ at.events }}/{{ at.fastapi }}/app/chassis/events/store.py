@@ -53,7 +53,7 @@ async def claimed(most: int) -> AsyncIterator[Claim]:
             yield Claim([])
             return
         async with database.opened().engine.connect() as connection:
-            claim = Claim(await _take(connection, most))
+            claim = await _take(connection, most)
             if not claims.LOCKS:
                 await connection.rollback()
             yield claim
@@ -61,7 +61,7 @@ async def claimed(most: int) -> AsyncIterator[Claim]:
             await connection.commit()
 
 
-async def _take(connection: AsyncConnection, most: int) -> list[Waiting]:
+async def _take(connection: AsyncConnection, most: int) -> Claim:
     global _after
     waits = exists().where(OUTBOX.c.partition_id == PARTITIONS.c.id)
     # Each in its turn, whoever is busy.
@@ -71,11 +71,12 @@ async def _take(connection: AsyncConnection, most: int) -> list[Waiting]:
         query = query.with_for_update(skip_locked=True)
     partitions = (await connection.execute(query)).scalars().all()
     if not partitions:
-        return []
+        return Claim([])
     _after = partitions[-1]
     columns = (OUTBOX.c.id, OUTBOX.c.message_id, OUTBOX.c.type, OUTBOX.c.key, OUTBOX.c.body)
     oldest = select(*columns).where(OUTBOX.c.partition_id.in_(partitions)).order_by(OUTBOX.c.id).limit(most)
-    return [Waiting(*row) for row in await connection.execute(oldest)]
+    found = [Waiting(*row) for row in await connection.execute(oldest)]
+    return Claim(found, more=len(partitions) == rows.TAKEN or len(found) == most)
 
 
 async def _settle(connection: AsyncConnection, claim: Claim) -> None:
