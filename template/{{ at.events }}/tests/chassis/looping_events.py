@@ -1,6 +1,7 @@
-"""The loops, which die where a file in their folder says."""
+"""The loops, which die where a file in their folder says, or cannot write any more."""
 
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -12,12 +13,19 @@ from app.chassis.background import start
 from app.chassis.parts import PARTS
 
 BEFORE_PUBLISH, BEFORE_DELETE, BEFORE_ACK = map(Path, ("die-before-publish", "die-before-delete", "die-before-ack"))
+FULL = Path("disk-is-full")
 
 
 def die(mark: Path) -> None:
     if mark.exists():
         mark.unlink()
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def delete() -> None:
+    """Raises what a database says whose disk is full; the broker has the events all the same."""
+    if FULL.exists():
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 async def consumer(stop: asyncio.Event) -> None:
@@ -46,6 +54,7 @@ async def relay(stop: asyncio.Event) -> None:
         error = await publish(transport, claim)
         if claim.done:
             die(BEFORE_DELETE)
+            delete()
         return error
 
     relaying.publish = published

@@ -9,7 +9,7 @@ import pytest
 from tests.chassis import event_broker
 from tests.chassis.collector import Collector
 from tests.chassis.fixtures_events import Consumers, Eventful, Loops, Made, Relays, needs_broker
-from tests.chassis.looping_events import BEFORE_ACK, BEFORE_DELETE, BEFORE_PUBLISH
+from tests.chassis.looping_events import BEFORE_ACK, BEFORE_DELETE, BEFORE_PUBLISH, FULL
 from tests.chassis.outage import Proxy
 from tests.chassis.running import called, eventually
 
@@ -184,6 +184,27 @@ def test_who_dies_in_the_middle_leaves_one_effect(with_events: Made, mark: Any) 
         assert service.wait_for(mine, 4) == [0, 1, 2, 3]
         # Duplicates were there, and are over before this.
         assert mark is not BEFORE_ACK or eventually(lambda: loops.metric("events_consumed_total", outcome="duplicate"))
+        assert service.effects(mine) == [0, 1, 2, 3]
+
+
+@pytest.mark.beside("deaths")
+def test_a_relay_that_cannot_write_any_more_sends_again_and_effects_stay_once(with_events: Made) -> None:
+    with with_events(**event_broker.IMPATIENT) as made:
+        service = made.prepared()
+        relay = service.run(Relays)
+        service.run(Consumers)
+        mine = name()
+        relay.ready()
+        (relay.folder / FULL).touch()
+        service.publish(mine, count=3)
+        assert service.wait_for(mine, 3) == [0, 1, 2]
+        assert "cannot publish (OSError)" in eventually(lambda: found if "degr" in (found := readiness(relay)) else "")
+        assert relay.probe("/readyz") == 200
+        eventually(lambda: relay.metric("events_failures_total", loop="relay") >= 2)
+        (relay.folder / FULL).unlink()
+        service.publish(mine, first=3)
+        assert service.wait_for(mine, 4) == [0, 1, 2, 3]
+        assert eventually(lambda: relay.metric("events_outbox_depth") == 0)
         assert service.effects(mine) == [0, 1, 2, 3]
 
 

@@ -45,7 +45,7 @@ def failed(error: Exception) -> None:
 
 
 async def relay(transport: Transport, stop: asyncio.Event) -> None:
-    """One batch after the other while there are more, with short pauses while events come and longer ones when none do."""
+    """One batch after the other; without a pause while more wait, with longer and longer ones when none do."""
     pause, looked, most = SHORTEST_PAUSE, 0.0, load(Settings).events_batch
     while not stop.is_set():
         claim = await batch(transport, most)
