@@ -10,7 +10,6 @@ from tests.chassis import event_broker
 from tests.chassis.collector import Collector
 from tests.chassis.fixtures_events import Consumers, Eventful, Loops, Made, Relays, needs_broker
 from tests.chassis.looping_events import BEFORE_ACK, BEFORE_DELETE, BEFORE_PUBLISH
-from tests.chassis.outage import Proxy
 from tests.chassis.running import called, eventually
 
 pytestmark = needs_broker
@@ -220,7 +219,7 @@ def test_two_relays_keep_the_order_of_each_key(with_events: Made) -> None:
 
 @pytest.mark.beside("outages")
 def test_while_the_broker_is_away_events_wait(with_events: Made) -> None:
-    proxy = Proxy(event_broker.URL)
+    proxy = event_broker.Proxy()
     with with_events(**{event_broker.VARIABLE: proxy.url}) as made:
         service = made.prepared()
         loops = service.run()
