@@ -15,37 +15,48 @@ from uuid import uuid4
 from tests.chassis import outage
 
 VARIABLE = "KAFKA_BOOTSTRAP_SERVERS"
-GIVEN = os.environ.get(VARIABLE)
 USUAL = "127.0.0.1:9092"
-# What nobody has acknowledged comes again when its consumer is thought dead: not sooner than that, says Kafka.
-IMPATIENT = {"KAFKA_SESSION_TIMEOUT": "6"}
-MISSING = f"no Kafka answers on {GIVEN}: correct {VARIABLE}, or unset it"
+REAL = os.environ.get(VARIABLE) or (USUAL if outage.answers(f"kafka://{USUAL}") else "")
+# What nobody has acknowledged comes again when its consumer is thought dead. Kafka itself takes no less than 6.
+IMPATIENT = {"KAFKA_SESSION_TIMEOUT": "6" if REAL else "3"}
+MISSING = f"no Kafka answers on {REAL}: correct {VARIABLE}, or unset it"
 TYPES = ("probe.noted", "orders.placed", "orders.cancelled")
 ONE_AT_A_TIME = threading.Lock()
 
 
 def is_there() -> bool:
-    return not GIVEN or outage.answers(f"kafka://{GIVEN.split(',')[0]}")
+    return not REAL or outage.answers(f"kafka://{REAL.split(',')[0]}")
 
 
 def servers() -> str:
     with ONE_AT_A_TIME:
-        return GIVEN or (USUAL if outage.answers(f"kafka://{USUAL}") else played())
+        return REAL or played()
+
+
+@cache
+def playing() -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tests.chassis.playing_kafka"]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 @cache
 def played() -> str:
-    """It ends with these tests, as it reads what nobody writes."""
-    command = [sys.executable, "-m", "tests.chassis.playing_kafka"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    process = playing()
     assert process.stdout is not None
     return process.stdout.readline().strip()
+
+
+def stop_playing() -> None:
+    """It ends with whoever has started it, too, as it reads what nobody writes."""
+    if playing.cache_info().currsize:
+        with playing() as process:
+            process.kill()
 
 
 def variables(url: str = "") -> dict[str, str]:
     """Topics and a group of this run's own."""
     name = f"test-{uuid4().hex}"
-    if servers() not in {GIVEN, USUAL}:
+    if not REAL:
         ask_after(*(f"{name}.{kind}" for kind in TYPES))
     return {VARIABLE: url or servers(), "KAFKA_TOPIC_PREFIX": f"{name}.", "EVENTS_GROUP": name}
 
@@ -72,7 +83,7 @@ def forget(env: dict[str, str]) -> None:
     """Leave nothing behind."""
     from confluent_kafka.admin import AdminClient  # noqa: PLC0415 - as above
 
-    if servers() in {GIVEN, USUAL}:
+    if REAL:
         client = AdminClient({"bootstrap.servers": servers()})
         for done in client.delete_topics([f"{env['KAFKA_TOPIC_PREFIX']}{kind}" for kind in TYPES]).values():
             done.result()

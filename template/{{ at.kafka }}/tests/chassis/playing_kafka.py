@@ -8,7 +8,8 @@ def main() -> None:
 
     client = Producer({"bootstrap.servers": "nowhere", "test.mock.num.brokers": 1, "log_level": 0})
     (broker,) = client.list_topics(timeout=10).brokers.values()
-    print(f"{broker.host}:{broker.port}", flush=True)
+    sys.stdout.write(f"{broker.host}:{broker.port}\n")
+    sys.stdout.flush()
     # Whoever has started it holds the other end, and closes it when it ends.
     sys.stdin.read()
 

@@ -10,8 +10,8 @@ NOWHERE = -1
 class Partition:
     """All before `done` is acknowledged, and nothing from `seen` on was ever handed out.
 
-    What lies between may have been, by us or by the consumer before us, which told so with its offset: Kafka does not say
-    what it delivers again.
+    What lies between may have been, by us or by the consumer before us, which told so with its offset: Kafka does not
+    say what it delivers again.
     """
 
     done: int = NOWHERE
