@@ -4,7 +4,6 @@ Not through FastStream: what that acknowledges is how far the consumer has read,
 """
 
 import asyncio
-import logging
 from collections.abc import Iterable
 from contextlib import suppress
 from threading import Thread
@@ -79,7 +78,7 @@ class Producer:
             # As Kafka's own clients do it: the same key is in the same partition, whoever publishes it.
             "partitioner": "murmur2_random",
         }
-        self.client = confluent_kafka.Producer(settings.client() | more, logger=logging.getLogger(__name__))
+        self.client = confluent_kafka.Producer(settings.client() | more)
         self.closed = False
         self.thread = Thread(target=self.serve, daemon=True, name="kafka-confirmations")
         self.thread.start()

@@ -1,7 +1,6 @@
 """A member of the group: hands out what its partitions have, and commits up to where all is acknowledged."""
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -55,7 +54,7 @@ class Reader:
         self.progress = asyncio.Event()
         # Its calls wait, and none of them may run while it is being closed.
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="kafka-consumer")
-        self.client: Consumer = Consumer(settings.client() | more, logger=logging.getLogger(__name__))
+        self.client: Consumer = Consumer(settings.client() | more)
         self.client.subscribe(
             list(topics.values()), on_assign=self.assigned, on_revoke=self.revoked, on_lost=self.forget
         )

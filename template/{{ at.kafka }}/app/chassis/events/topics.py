@@ -17,7 +17,7 @@ class Topics:
     """Which topics there are, and how those come to be that are not."""
 
     def __init__(self, settings: Settings) -> None:
-        self.client = AdminClient(settings.client() | {"log_level": 0})
+        self.client = AdminClient(settings.client())
         self.partitions = settings.kafka_partitions
         self.known: set[str] = set()
         self.one_at_a_time = asyncio.Lock()

@@ -5,15 +5,19 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+import structlog
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from app.chassis import about
 from app.chassis.settings import BaseSettings, in_production, load, split_url
 
 if TYPE_CHECKING:
+    from confluent_kafka import KafkaError
+
     from app.chassis.events.connection import Connection
 
 CONNECT_SECONDS: Final = 5.0
+log = structlog.get_logger()
 
 
 class Settings(BaseSettings):
@@ -97,6 +101,9 @@ class Settings(BaseSettings):
             "security.protocol": self.kafka_security_protocol,
             "socket.connection.setup.timeout.ms": int(CONNECT_SECONDS * 1000),
             "reconnect.backoff.max.ms": 1000,
+            # A line for each attempt to connect: the loops say themselves that they cannot go on.
+            "log_level": 0,
+            "error_cb": complain,
         }
         if self.kafka_security_protocol.startswith("SASL"):
             said |= {
@@ -105,6 +112,14 @@ class Settings(BaseSettings):
                 "sasl.password": self.kafka_sasl_password.get_secret_value(),
             }
         return said | ({"ssl.ca.location": self.kafka_ssl_ca} if self.kafka_ssl_ca else {})
+
+
+def complain(error: "KafkaError") -> None:
+    """Of what would otherwise look as if nobody were there."""
+    from confluent_kafka import KafkaError  # noqa: PLC0415 - the loops do, not the start
+
+    if error.code() in {KafkaError._AUTHENTICATION, KafkaError._SSL}:  # noqa: SLF001 - they are public
+        log.warning("events.kafka_refused", reason=error.str())
 
 
 def given() -> bool:
