@@ -37,11 +37,11 @@ class Settings(BaseSettings):
         6, ge=1, le=10_000, description="Partitions of a topic that is made because it is missing.", examples=["6"]
     )
     kafka_session_timeout: float = Field(
-        45.0,
+        10.0,
         ge=1,
         le=1800,
         description="Seconds after which the partitions of a consumer that shows no sign of life go to others.",
-        examples=["45"],
+        examples=["10"],
     )
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="How to speak to Kafka.", examples=["SASL_SSL"]
