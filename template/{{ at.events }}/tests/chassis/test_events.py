@@ -75,7 +75,9 @@ def test_the_trace_goes_on_behind_the_broker(eventful: Shared, traces: Collector
     assert answer.status_code == 204
     line = eventually(lambda: loops.lines(event="event.done", request_id=request))[0]
     # Two processes send them, each when it gets to it.
-    spans = eventually(lambda: found if {"SERVER", "CONSUMER"} <= kinds(found := traces.known(line["trace_id"])) else [])
+    spans = eventually(
+        lambda: found if {"SERVER", "CONSUMER"} <= kinds(found := traces.known(line["trace_id"])) else []
+    )
     (sender,) = [one for one in spans if one.kind == "SERVER"]
     (handler,) = [one for one in spans if one.kind == "CONSUMER"]
     assert handler.span_id == line["span_id"]
