@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs and starts, from Debian's packages, what the tests need and this machine lacks: git, make, Python's venv, PostgreSQL, MariaDB, Redis,
-# NATS, RabbitMQ.
+# NATS, RabbitMQ. Kafka is not among Debian's packages: where none is there, the tests of a service play it themselves.
 # A server that listens on its usual port stays as it is. One that is installed here opens to 127.0.0.1 without a password: for tests only.
 set -euo pipefail
 

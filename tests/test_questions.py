@@ -107,7 +107,7 @@ REFUSALS = [
     ("ci", "jenkins", "is not in ['github', 'gitlab', 'none']"),
     ("license", "gpl", "is not in ['mit', 'apache-2.0', 'proprietary']"),
     ("resilience", ["deadline"], "'deadline' is not in ['deadlines'"),
-    ("events", "kafka", "'kafka' is not in ['none', 'nats', 'rabbitmq', 'redis']"),
+    ("events", "pulsar", "'pulsar' is not in ['none', 'nats', 'rabbitmq', 'redis', 'kafka']"),
     ("cache", "memcached", "'memcached' is not in ['none', 'redis']"),
     ("auth", "password", "'password' is not in ['none', 'api_key', 'jwt', 'session', 'oidc']"),
     ("jobs", "celery", "'celery' is not in ['none'"),

@@ -6,7 +6,7 @@ import socket
 import sqlite3
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import cache
 from itertools import cycle
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 PORTS = 200
 DEFAULT_PORTS = {"postgresql": 5432, "postgres": 5432, "mysql": 3306, "mariadb": 3306, "redis": 6379, "rediss": 6379}
-DEFAULT_PORTS |= {"nats": 4222, "amqp": 5672}
+DEFAULT_PORTS |= {"nats": 4222, "amqp": 5672, "kafka": 9092}
 
 
 def free_port() -> int:
@@ -26,6 +26,20 @@ def free_port() -> int:
         with socket.socket() as taken, suppress(OSError):
             taken.bind(("127.0.0.1", port))
             return port
+
+
+def address(url: str) -> tuple[str, int]:
+    """Host and port of a server."""
+    parts = urlsplit(url)
+    return parts.hostname or "127.0.0.1", parts.port or DEFAULT_PORTS[parts.scheme.partition("+")[0]]
+
+
+def answers(url: str) -> bool:
+    """Whether somebody listens there."""
+    with suppress(OSError):
+        socket.create_connection(address(url), 1).close()
+        return True
+    return False
 
 
 @cache
@@ -87,7 +101,7 @@ class Proxy:
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        self.target = (parts.hostname or "127.0.0.1", parts.port or DEFAULT_PORTS[parts.scheme.partition("+")[0]])
+        self.target = address(url)
         self.port = free_port()
         login, at, _ = parts.netloc.rpartition("@")
         self.url = parts._replace(netloc=f"{login}{at}127.0.0.1:{self.port}").geturl()
@@ -114,12 +128,16 @@ class Proxy:
                 far = socket.create_connection(self.target)
                 self.open += [near, far]
                 threading.Thread(target=pump, args=(near, far), daemon=True).start()
-                threading.Thread(target=pump, args=(far, near), daemon=True).start()
+                threading.Thread(target=pump, args=(far, near, self.translation()), daemon=True).start()
+
+    def translation(self) -> Callable[[bytes], bytes]:
+        """What is made of the answers of a connection, piece by piece: nothing."""
+        return bytes
 
 
-def pump(source: socket.socket, target: socket.socket) -> None:
+def pump(source: socket.socket, target: socket.socket, translated: Callable[[bytes], bytes] = bytes) -> None:
     with suppress(OSError):
         while data := source.recv(1 << 16):
-            target.sendall(data)
+            target.sendall(translated(data))
     with suppress(OSError):
         target.shutdown(socket.SHUT_RDWR)

@@ -1,11 +1,9 @@
 """A service that publishes, and the processes that relay and handle what it does."""
 
 import os
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -23,15 +21,7 @@ EARLY = ("eventful",)
 MODEST = {"DATABASE_POOL_SIZE": "3", "EVENTS_CONCURRENCY": "2"}
 
 
-def broker_is_there() -> bool:
-    parts = urlsplit(event_broker.URL)
-    with suppress(OSError):
-        socket.create_connection((parts.hostname or "127.0.0.1", parts.port or event_broker.USUAL_PORT), 1).close()
-        return True
-    return False
-
-
-needs_broker = pytest.mark.skipif(not broker_is_there(), reason=event_broker.MISSING)
+needs_broker = pytest.mark.skipif(not event_broker.is_there(), reason=event_broker.MISSING)
 
 
 class Loops(Service):

@@ -53,7 +53,7 @@ def test_production_without_a_broker_is_told_what_is_missing(monkeypatch: pytest
     assert line.startswith(f"{VARIABLE}: is missing")
     monkeypatch.setenv(VARIABLE, "http://127.0.0.1")
     (line,) = problems([Settings])
-    assert "it begins with" in line
+    assert line.startswith(f"{VARIABLE}: is for no ")
 
 
 # -- the envelope ------------------------------------------------------------------------------------------------------

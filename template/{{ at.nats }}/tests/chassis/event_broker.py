@@ -5,17 +5,29 @@ import os
 from typing import Any
 from uuid import uuid4
 
+from tests.chassis import outage
+
 VARIABLE = "NATS_URL"
 URL = os.environ.get(VARIABLE) or "nats://127.0.0.1:4222"
-USUAL_PORT = 4222
 # What nobody has acknowledged comes again soon.
 IMPATIENT = {"NATS_ACK_WAIT": "1"}
 MISSING = "no NATS answers: set NATS_URL, or start nats-server --jetstream on 127.0.0.1:4222"
 
 
+def is_there() -> bool:
+    return outage.answers(URL)
+
+
 def variables(url: str = URL) -> dict[str, str]:
     """A stream of this run's own."""
     return {VARIABLE: url, "NATS_STREAM": f"test-{uuid4().hex}"}
+
+
+class Proxy(outage.Proxy):
+    """In front of it, to take it away."""
+
+    def __init__(self) -> None:
+        super().__init__(URL)
 
 
 def send(env: dict[str, str], kind: str, *bodies: bytes) -> None:

@@ -6,18 +6,30 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
 
+from tests.chassis import outage
+
 VARIABLE = "RABBITMQ_URL"
 URL = os.environ.get(VARIABLE) or "amqp://guest:guest@127.0.0.1:5672/"
-USUAL_PORT = 5672
 # What nobody has acknowledged comes again as soon as its connection is gone.
 IMPATIENT: dict[str, str] = {}
 MISSING = "no RabbitMQ answers: set RABBITMQ_URL, or start one on 127.0.0.1:5672"
+
+
+def is_there() -> bool:
+    return outage.answers(URL)
 
 
 def variables(url: str = URL) -> dict[str, str]:
     """An exchange and queues of this run's own."""
     name = f"test-{uuid4().hex}"
     return {VARIABLE: url, "RABBITMQ_EXCHANGE": name, "EVENTS_GROUP": name}
+
+
+class Proxy(outage.Proxy):
+    """In front of it, to take it away."""
+
+    def __init__(self) -> None:
+        super().__init__(URL)
 
 
 def send(env: dict[str, str], kind: str, *bodies: bytes) -> None:

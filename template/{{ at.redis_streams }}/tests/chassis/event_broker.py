@@ -3,17 +3,29 @@
 import os
 from uuid import uuid4
 
+from tests.chassis import outage
+
 VARIABLE = "EVENTS_REDIS_URL"
 URL = os.environ.get(VARIABLE) or "redis://127.0.0.1:6379/0"
-USUAL_PORT = 6379
 # What nobody has acknowledged comes again soon.
 IMPATIENT = {"EVENTS_REDIS_ACK_WAIT": "1"}
 MISSING = "no Redis answers: set EVENTS_REDIS_URL, or start one on 127.0.0.1:6379"
 
 
+def is_there() -> bool:
+    return outage.answers(URL)
+
+
 def variables(url: str = URL) -> dict[str, str]:
     """Streams of this run's own."""
     return {VARIABLE: url, "EVENTS_REDIS_PREFIX": f"test-{uuid4().hex}"}
+
+
+class Proxy(outage.Proxy):
+    """In front of it, to take it away."""
+
+    def __init__(self) -> None:
+        super().__init__(URL)
 
 
 def send(env: dict[str, str], kind: str, *bodies: bytes) -> None:
