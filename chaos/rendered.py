@@ -26,13 +26,16 @@ WAIT_SECONDS = 0.1
 CPU_SECONDS = 0.007
 READY_SECONDS = 60
 ROUTES = Path(__file__).parent / "routes"
-CREATE = "from app.chassis.framework import create\n"
-IMPORT = (CREATE, CREATE + "from app.features.chaos.api import router as chaos\n")
-# Where the feature is put, as a user would put one.
+# Where a feature is put, as a user would put one: each edit goes in front of this text, the last of it.
 ROUTE_EDITS = {
-    "fastapi": [IMPORT, ("create(", "create(chaos, ")],
-    "django": [IMPORT, ("api = create()\n", 'api = create()\napi.add_router("/chaos", chaos)\n')],
+    "fastapi": [("from app.features.", "from app.features.{name}.api import router as {name}\n"), ("orders)", "{name}, ")],
+    "django": [
+        ("from app.features.", "from app.features.{name}.api import router as {name}\n"),
+        ("\nurlpatterns", 'api.add_router("{path}", {name})\n'),
+    ],
 }
+# Answers with a feature more; every service has the one called chaos.
+FEATURES = ("events", "jobs")
 
 
 @dataclass
@@ -130,10 +133,11 @@ class Fleet:
     postgresql: PostgreSQL
     ready: dict[str, Service] = field(default_factory=dict)
 
-    def service(self, framework: str, *resilience: str, cache: str = "none") -> Service:
-        name = "-".join((framework, *resilience, *([] if cache == "none" else [cache])))
+    def service(self, framework: str, *resilience: str, **answers: str) -> Service:
+        """`answers` are those to other questions, such as cache or events."""
+        name = "-".join((framework, *resilience, *answers.values()))
         if name not in self.ready:
-            self.ready[name] = prepare(self.template, self.folder / name, framework, *resilience, cache=cache, postgresql=self.postgresql)
+            self.ready[name] = prepare(self.template, self.folder / name, framework, *resilience, postgresql=self.postgresql, **answers)
         return self.ready[name]
 
 
@@ -147,16 +151,17 @@ def fleet(name: str) -> Iterator[Fleet]:
         yield Fleet(slipway.clone(folder / "slipway"), folder, server)
 
 
-def prepare(template: Path, folder: Path, framework: str, *resilience: str, cache: str, postgresql: PostgreSQL) -> Service:
+def prepare(template: Path, folder: Path, framework: str, *resilience: str, postgresql: PostgreSQL, **answers: str) -> Service:
     """Render, add the routes, install, make a database of its own and migrate it."""
-    answers = {"framework": framework, "database": "postgresql", "resilience": list(resilience), "cache": cache}
-    slipway.render(template, folder, answers)
-    add_routes(folder / "app", framework)
+    given = {"framework": framework, "database": "postgresql", "resilience": list(resilience), "cache": "none"} | answers
+    slipway.render(template, folder, given)
+    for name in ("chaos", *(f"chaos_{name}" for name in FEATURES if answers.get(name, "none") != "none")):
+        add_feature(folder / "app", framework, name)
     python = install(folder)
     database = f"{framework}_{'_'.join(resilience) or 'bare'}_{secrets.token_hex(4)}"
     postgresql.ask("postgres", f'CREATE DATABASE "{database}"')
     service = Service(framework, resilience, folder, python, database, postgresql)
-    if cache != "none":
+    if given["cache"] != "none":
         # Where nobody listens; who has a server says so when the service starts.
         service.environment["CACHE_URL"] = "redis://127.0.0.1:1/0"
     if framework == "django":
@@ -174,19 +179,25 @@ def install(folder: Path) -> str:
     return str(Path(env["UV_PROJECT_ENVIRONMENT"]) / "bin" / "python")
 
 
-def add_routes(app: Path, framework: str) -> None:
-    feature = app / "features" / "chaos"
+def add_feature(app: Path, framework: str, name: str) -> None:
+    """What both frameworks share of it, and what each has of its own."""
+    feature = app / "features" / name
     feature.mkdir(parents=True)
     (feature / "__init__.py").touch()
-    (feature / "api.py").write_text((ROUTES / f"{framework}.py").read_text().replace("CPU_SECONDS", str(CPU_SECONDS)))
-    name = {"fastapi": "main.py", "django": "urls.py"}[framework]
-    text = (app / name).read_text()
-    for old, new in ROUTE_EDITS[framework]:
-        head, found, tail = text.rpartition(old)
+    for folder in (ROUTES / name, ROUTES / name / framework):
+        for source in folder.glob("*.py"):
+            (feature / source.name).write_text(source.read_text().replace("CPU_SECONDS", str(CPU_SECONDS)))
+    register(app / {"fastapi": "main.py", "django": "urls.py"}[framework], framework, name=name, path=f"/{name.replace('_', '/')}")
+
+
+def register(file: Path, framework: str, **names: str) -> None:
+    text = file.read_text()
+    for before, more in ROUTE_EDITS[framework]:
+        head, found, tail = text.rpartition(before)
         if not found:
-            raise RuntimeError(f"app/{name} has no {old!r}: mend ROUTE_EDITS in {__file__}")
-        text = head + new + tail
-    (app / name).write_text(text)
+            raise RuntimeError(f"{file} has no {before!r}: mend ROUTE_EDITS in {__file__}")
+        text = head + more.format(**names) + found + tail
+    file.write_text(text)
 
 
 def run(command: list[str], **options: Any) -> None:
