@@ -26,7 +26,8 @@ READY_SECONDS = 60
 FINISH_SECONDS = 90
 # Nothing has changed for so long, and nothing waits: what was not acknowledged comes again before.
 QUIET_SECONDS, LOST_SECONDS = 2.5, 12.0
-PAUSE_SECONDS = 2.5
+# Long enough for others to take over what a sleeper has, and to be at it when it wakes up.
+PAUSE_SECONDS = 3.5
 PAUSED = "pauses"
 # The share of resets that the connections to the broker get.
 BROKER = 0.7
@@ -157,6 +158,8 @@ class Run:
     events: Counter[str] = field(default_factory=Counter)
     acknowledged: set[str] = field(default_factory=set)
     breaking: bool = True
+    # When the last sleeper wakes up.
+    awake: float = 0.0
     token: str = field(default_factory=lambda: token_hex(3))
 
     def __post_init__(self) -> None:
@@ -288,6 +291,7 @@ class Run:
             return ""
         process.signal(signal.SIGSTOP)
         asyncio.get_running_loop().call_later(PAUSE_SECONDS, process.signal, signal.SIGCONT)
+        self.awake = time.monotonic() + PAUSE_SECONDS
         return PAUSED
 
     # -- what is there --
@@ -298,6 +302,7 @@ class Run:
         without = "name NOT IN (SELECT name FROM chaos_effects)"
         missing = f"SELECT count(*) FROM chaos_writes WHERE name LIKE '%-{own}-%' AND {without}"  # noqa: S608 - our own names
         query = f"SELECT ({self.kind.waits}), ({missing}), (SELECT count(*) FROM chaos_effects)"  # noqa: S608 - as above
+        await asyncio.sleep(max(0.0, self.awake - time.monotonic()))
         deadline = time.monotonic() + FINISH_SECONDS
         seen, since, waiting = None, time.monotonic(), 0
         while time.monotonic() < deadline:

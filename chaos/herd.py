@@ -2,7 +2,6 @@
 
 import json
 import os
-import runpy
 import signal
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -25,7 +24,7 @@ Edit = tuple[str, str, str]
 
 @dataclass
 class Broker:
-    """As the service's own tests know it; it is spoken to through a port that resets can be sent from."""
+    """Of the service's events; it is spoken to through a port that resets can be sent from."""
 
     host: str
     port: int
@@ -35,10 +34,9 @@ class Broker:
     @classmethod
     def of(cls, service: Service) -> Self | None:
         """None for a service that has none. Raises Missing where none answers."""
-        module = service.folder / "tests" / "chassis" / "event_broker.py"
-        if not module.exists():
+        known = service.event_broker
+        if not known:
             return None
-        known = runpy.run_path(str(module))
         parts = urlsplit(known["URL"])
         host, port = parts.hostname or "127.0.0.1", parts.port or known["USUAL_PORT"]
         if not servers.listens(host, port):
@@ -86,7 +84,7 @@ class Herd:
         self.port, self.database = free_port(), free_port()
         self.edits: Sequence[Edit] = ()
         url = service.postgresql.url(service.database, port=self.database)
-        given = {"DATABASE_URL": url, "JOBS_STALLED_AFTER": "2"} | (broker.variables if broker else {})
+        given = {"DATABASE_URL": url, "JOBS_STALLED_AFTER": "1"} | (broker.variables if broker else {})
         self.environment = service.variables(self.port, **given)
         self.processes = [
             Process(WEB, ["app.chassis.server"], self.environment),

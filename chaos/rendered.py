@@ -1,6 +1,7 @@
 """Rendered services with a few routes that can be overloaded, as processes that can be killed."""
 
 import os
+import runpy
 import secrets
 import shutil
 import signal
@@ -10,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,12 @@ class Service:
     def tables(self) -> tuple[str, str]:
         """Orders and their lines."""
         return ("orders", "order_lines") if self.framework == "fastapi" else ("orders_order", "orders_orderline")
+
+    @cached_property
+    def event_broker(self) -> dict[str, Any]:
+        """What the service's own tests know of the broker of its events; nothing when it has none."""
+        module = self.folder / "tests" / "chassis" / "event_broker.py"
+        return runpy.run_path(str(module)) if module.exists() else {}
 
     def variables(self, port: int, **settings: str) -> dict[str, str]:
         return (
@@ -164,6 +172,8 @@ def prepare(template: Path, folder: Path, framework: str, *resilience: str, post
     if given["cache"] != "none":
         # Where nobody listens; who has a server says so when the service starts.
         service.environment["CACHE_URL"] = "redis://127.0.0.1:1/0"
+    if service.event_broker:
+        service.environment |= service.event_broker["variables"]()
     if framework == "django":
         service.environment["THREADS"] = str(POOL)
     migrate = ["manage.py", "migrate"] if framework == "django" else ["-m", "app.chassis.migrate"]

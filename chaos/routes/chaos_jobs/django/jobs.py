@@ -12,4 +12,4 @@ from django.db import connection
 def follow(*, name: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO chaos_effects (name) VALUES (%s)", [name])
-    time.sleep(random() * 0.2)
+    time.sleep(random() * 0.4)

@@ -12,4 +12,4 @@ from sqlalchemy.ext.asyncio import AsyncSession
 @job(retries=100, backoff=0.01)
 async def follow(session: AsyncSession, *, name: str) -> None:
     await session.execute(text("INSERT INTO chaos_effects (name) VALUES (:name)"), {"name": name})
-    await asyncio.sleep(random() * 0.2)
+    await asyncio.sleep(random() * 0.4)
