@@ -1,8 +1,9 @@
 """The checks of `make chaos`: each runs a service that has the mechanism and one that has not, and says what came out."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
+from typing import Self
 
 from chaos import budgets, caching, deliveries, herd, kills, outage, overload, redis
 from chaos.deliveries import EVENTS, JOBS, Kind
@@ -30,6 +31,14 @@ class Form:
     alone: bool
     tries: int
     patience: float
+
+    def limited(self, by: list[str] | None) -> Self:
+        """Events and jobs by these brokers and engines alone."""
+
+        def chosen(answers: dict[str, list[dict[str, str]]]) -> dict[str, list[dict[str, str]]]:
+            return {name: [one for one in listed if set(one.values()) & set(by or one.values())] for name, listed in answers.items()}
+
+        return replace(self, events=chosen(self.events), jobs=chosen(self.jobs))
 
     def service(self, fleet: Fleet, framework: str, mechanism: str) -> Service:
         return fleet.service(framework, *((mechanism,) if self.alone else MECHANISMS))
