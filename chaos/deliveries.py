@@ -29,6 +29,9 @@ QUIET_SECONDS, LOST_SECONDS = 2.5, 12.0
 # Long enough for others to take over what a sleeper has, and to be at it when it wakes up.
 PAUSE_SECONDS = 3.5
 PAUSED = "pauses"
+MOST_WAITING = 80
+# While PostgreSQL begins anew.
+UNKNOWN = (-1, 0, 0)
 # The share of resets that the connections to the broker get.
 BROKER = 0.7
 TABLES = "DROP TABLE IF EXISTS chaos_writes, chaos_effects; CREATE TABLE chaos_writes (name text); CREATE TABLE chaos_effects (name text)"
@@ -115,10 +118,11 @@ class Amount:
         return self.processes + self.resets + self.backends
 
 
-FULL = Amount(seconds=210, processes=300, resets=450, backends=260, crashes=3, pauses=30)
-UNGUARDED = Amount(seconds=20, processes=20, resets=40, backends=10, crashes=0, pauses=6)
-SHORT = Amount(seconds=6, processes=12, resets=16, backends=8, crashes=0, pauses=2)
-SHORT_UNGUARDED = Amount(seconds=4, processes=5, resets=12, backends=2, crashes=0, pauses=4)
+FULL = Amount(seconds=200, processes=300, resets=450, backends=260, crashes=3, pauses=20)
+SHORT = Amount(seconds=6, processes=12, resets=16, backends=8, crashes=0, pauses=1)
+# What breaks connections keeps sleepers from doing anything twice, and without it RabbitMQ delivers nothing twice.
+UNGUARDED = Amount(seconds=20, processes=10, resets=40, backends=0, crashes=0, pauses=5)
+SHORT_UNGUARDED = Amount(seconds=7, processes=2, resets=10, backends=0, crashes=0, pauses=2)
 
 
 @dataclass
@@ -158,6 +162,7 @@ class Run:
     events: Counter[str] = field(default_factory=Counter)
     acknowledged: set[str] = field(default_factory=set)
     breaking: bool = True
+    backlog: int = 0
     # When the last sleeper wakes up.
     awake: float = 0.0
     token: str = field(default_factory=lambda: token_hex(3))
@@ -175,14 +180,15 @@ class Run:
             self.herd.begin(self.edits)
             stack.callback(self.herd.kill)
             await self.until_ready()
-            tending = asyncio.create_task(self.tend())
+            upkeep = [asyncio.create_task(self.tend()), asyncio.create_task(self.look())]
             clients = [asyncio.create_task(self.client(door)) for door in self.callers()]
             await asyncio.gather(*self.breakers())
             self.breaking = False
             broken = time.monotonic()
             await asyncio.gather(*clients)
             waiting = await self.settle()
-            tending.cancel()
+            for task in upkeep:
+                task.cancel()
         written, found = await self.names("chaos_writes"), await self.names("chaos_effects")
         verdicts = {door: effects.follow(of(door, written), of(door, found), of(door, self.acknowledged)) for door in self.kind.doors}
         return Outcome(verdicts, self.events, len(written), waiting, broken - started, time.monotonic() - broken)
@@ -212,6 +218,13 @@ class Run:
             await asyncio.sleep(0.05)
             self.herd.tend()
 
+    async def look(self) -> None:
+        """A backlog that grows would hide what is done twice behind what is not done yet."""
+        while True:
+            waiting, missing, _ = await self.standing()
+            self.backlog = waiting + missing
+            await asyncio.sleep(0.3)
+
     # -- clients --
 
     def callers(self) -> list[str]:
@@ -222,6 +235,9 @@ class Run:
     async def client(self, door: str) -> None:
         """Each write is sent once: whether it was done is what the database says."""
         while self.breaking:
+            if self.backlog > MOST_WAITING:
+                await asyncio.sleep(THINK_SECONDS)
+                continue
             name = f"{self.dice.randrange(16**8):08x}-{door}-{self.token}"
             with suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
                 async with asyncio.timeout(ATTEMPT_SECONDS):
@@ -286,6 +302,9 @@ class Run:
 
     async def pause(self) -> str:
         """As a machine does that has too much to do: whoever wakes up believes that what it had is still its own."""
+        if time.monotonic() < self.awake:
+            # One at a time: somebody has to be there to take over.
+            return ""
         process = next(self.sleepers)
         if process.gone:
             return ""
@@ -298,22 +317,27 @@ class Run:
 
     async def settle(self) -> int:
         """Wait until nothing is under way; how many still are, when that takes too long."""
-        own = self.kind.doors[0]
-        without = "name NOT IN (SELECT name FROM chaos_effects)"
-        missing = f"SELECT count(*) FROM chaos_writes WHERE name LIKE '%-{own}-%' AND {without}"  # noqa: S608 - our own names
-        query = f"SELECT ({self.kind.waits}), ({missing}), (SELECT count(*) FROM chaos_effects)"  # noqa: S608 - as above
         await asyncio.sleep(max(0.0, self.awake - time.monotonic()))
         deadline = time.monotonic() + FINISH_SECONDS
-        seen, since, waiting = None, time.monotonic(), 0
+        seen, since = await self.standing(), time.monotonic()
         while time.monotonic() < deadline:
-            (state,) = await self.ask(query) or [["-1", "0", "0"]]
-            if state != seen:
-                seen, since = state, time.monotonic()
-            waiting, lost, _ = map(int, state)
-            if not waiting and time.monotonic() - since > (LOST_SECONDS if lost else QUIET_SECONDS):
-                return 0
+            standing = await self.standing()
+            if standing != seen:
+                seen, since = standing, time.monotonic()
+            waiting, missing, _ = standing
+            if not waiting and time.monotonic() - since > (LOST_SECONDS if missing else QUIET_SECONDS):
+                break
             await asyncio.sleep(0.2)
-        return waiting
+        return seen[0]
+
+    async def standing(self) -> tuple[int, int, int]:
+        """How many are under way, how many of the service's own way are without an effect, and how many effects there are."""
+        without = "name NOT IN (SELECT name FROM chaos_effects)"
+        missing = f"SELECT count(*) FROM chaos_writes WHERE name LIKE '%-{self.kind.doors[0]}-%' AND {without}"  # noqa: S608 - our names
+        query = f"SELECT ({self.kind.waits}), ({missing}), (SELECT count(*) FROM chaos_effects)"  # noqa: S608 - as above
+        for waiting, without_effect, found in await self.ask(query):
+            return int(waiting), int(without_effect), int(found)
+        return UNKNOWN
 
     async def names(self, table: str) -> list[str]:
         return [name for (name,) in await self.ask(f"SELECT name FROM {table}") if name.endswith(self.token)]  # noqa: S608 - as above
