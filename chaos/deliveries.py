@@ -118,7 +118,7 @@ class Amount:
         return self.processes + self.resets + self.backends
 
 
-FULL = Amount(seconds=200, processes=300, resets=450, backends=260, crashes=3, pauses=20)
+FULL = Amount(seconds=150, processes=300, resets=450, backends=260, crashes=3, pauses=20)
 SHORT = Amount(seconds=6, processes=12, resets=16, backends=8, crashes=0, pauses=1)
 # What breaks connections keeps sleepers from doing anything twice, and without it RabbitMQ delivers nothing twice.
 UNGUARDED = Amount(seconds=20, processes=10, resets=40, backends=0, crashes=0, pauses=5)

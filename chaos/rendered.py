@@ -143,7 +143,7 @@ class Fleet:
 
     def service(self, framework: str, *resilience: str, **answers: str) -> Service:
         """`answers` are those to other questions, such as cache or events."""
-        name = "-".join((framework, *resilience, *answers.values()))
+        name = "-".join((framework, *resilience, *(part for answer in answers.items() for part in answer)))
         if name not in self.ready:
             self.ready[name] = prepare(self.template, self.folder / name, framework, *resilience, postgresql=self.postgresql, **answers)
         return self.ready[name]
