@@ -221,6 +221,21 @@ def test_what_waits_beside_an_event_that_kills_its_process_is_none(with_events: 
         assert len(letters(service)) == 1
 
 
+@pytest.mark.beside("deaths")
+def test_what_waits_in_a_consumer_does_not_come_again(with_events: Made) -> None:
+    with with_events(EVENTS_CONCURRENCY="1", **event_broker.IMPATIENT) as made:
+        service, mine = made.prepared(), [name() for _ in range(20)]
+        consumers = [service.run(Consumers) for _ in range(2)]
+        for one in consumers:
+            one.ready()
+        service.run(Relays)
+        for one in mine:
+            service.publish(one, trouble="slow")
+        for one in mine:
+            assert service.wait_for(one, 1) == [0]
+        assert sum(one.metric("events_consumed_total", outcome="duplicate") for one in consumers) == 0
+
+
 @pytest.mark.beside("outages")
 def test_two_relays_keep_the_order_of_each_key(with_events: Made) -> None:
     with with_events() as made:

@@ -78,12 +78,12 @@ class Desk:
         try:
             envelope = parse(incoming.body)
         except Malformed as error:
-            self.begin("", self.malformed(incoming, error))
+            self.begin("", incoming, self.malformed(incoming, error))
         else:
             key = f"{envelope.source} {envelope.key}"
-            self.begin(key, self.after(self.last.get(key), incoming, envelope))
+            self.begin(key, incoming, self.after(self.last.get(key), incoming, envelope))
 
-    def begin(self, key: str, work: Coroutine[Any, Any, None]) -> None:
+    def begin(self, key: str, incoming: Incoming, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self.tasks.add(task)
         if key:
@@ -94,6 +94,7 @@ class Desk:
             if self.last.get(key) is task:
                 del self.last[key]
             self.room.release()
+            incoming.drop()
             if not task.cancelled() and task.exception() is not None:
                 # Not acknowledged, it comes again.
                 log.error("events.consumer_failed", exc_info=task.exception())
