@@ -6,7 +6,7 @@ from math import inf
 from typing import Self
 
 from chaos import budgets, caching, deliveries, herd, kills, outage, overload, redis
-from chaos.deliveries import EVENTS, JOBS, Kind
+from chaos.deliveries import EVENTS, JOBS, Kind, Outcome
 from chaos.figures import Figure
 from chaos.overload import Run
 from chaos.rendered import FRAMEWORKS, Fleet, Service
@@ -208,10 +208,18 @@ def delivered(fleet: Fleet, framework: str, form: Form, kind: Kind, answers: dic
     """What follows a write has its effect once, whatever dies; by another way some have none or are of nothing, unguarded some have two."""
     service = fleet.service(framework, **answers)
     with herd.of(service, kind.loops) as processes:
-        outcome = deliveries.run(processes, kind, form.deliveries)
-        unguarded = deliveries.run(processes, kind, form.unguarded, guarded=False)
+        for seed in range(form.tries):
+            outcome = deliveries.run(processes, kind, form.deliveries, seed=seed)
+            unguarded = deliveries.run(processes, kind, form.unguarded, guarded=False, seed=seed)
+            figures = of_deliveries(f"{framework}, {kind.name} by {answers[kind.name]}", kind, form, outcome, unguarded)
+            # A few kills on a busy machine may miss every moment that the controls are vulnerable in; what is wrong is wrong at once.
+            if not all(figure.met for figure in figures) or all(figure.proven for figure in figures):
+                break
+    return figures
+
+
+def of_deliveries(name: str, kind: Kind, form: Form, outcome: Outcome, unguarded: Outcome) -> list[Figure]:
     own, after, before = (outcome.verdicts[door] for door in kind.doors)
-    name = f"{framework}, {kind.name} by {answers[kind.name]}"
     twice = len(unguarded.verdicts[kind.doors[0]].duplicated)
     return [
         Figure(f"{name}: kills", outcome.kills, at_least=form.deliveries.total, note=str(outcome)),

@@ -26,7 +26,8 @@ MODULES = (
 
 
 def main() -> None:
-    sys.path.insert(0, str(Path.cwd()))
+    # Instead of this folder, whose modules have names that packages have, too.
+    sys.path[0] = str(Path.cwd())
     preload()
     # Children that end are nobody's to wait for.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)

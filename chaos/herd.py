@@ -108,6 +108,9 @@ class Herd:
     def __exit__(self, *_error: object) -> None:
         self.kill()
         self.forks.kill()
+        for pipe in (self.forks.stdin, self.forks.stdout):
+            if pipe:
+                pipe.close()
         self.forks.wait()
 
     @property
