@@ -12,9 +12,10 @@ def main() -> int:
     options = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     options.add_argument("--only", choices=checks.CHECKS, action="append", help="one check; may be given again")
     options.add_argument("--framework", choices=FRAMEWORKS, action="append")
+    options.add_argument("--by", action="append", help="of events and jobs: one broker or engine, such as nats; may be given again")
     options.add_argument("--short", action="store_true", help="as within `make test`")
     options = options.parse_args()
-    form = checks.SHORT if options.short else checks.FULL
+    form = (checks.SHORT if options.short else checks.FULL).limited(options.by)
     figures: list[Figure] = []
     with rendered.fleet("run") as fleet:
         for framework in options.framework or FRAMEWORKS:

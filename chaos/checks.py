@@ -1,13 +1,15 @@
 """The checks of `make chaos`: each runs a service that has the mechanism and one that has not, and says what came out."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
+from typing import Self
 
-from chaos import budgets, caching, kills, outage, overload, redis
+from chaos import budgets, caching, deliveries, herd, kills, outage, overload, redis
+from chaos.deliveries import EVENTS, JOBS, Kind, Outcome
 from chaos.figures import Figure
 from chaos.overload import Run
-from chaos.rendered import Fleet, Service
+from chaos.rendered import FRAMEWORKS, Fleet, Service
 
 
 @dataclass(frozen=True)
@@ -15,15 +17,28 @@ class Form:
     """How much of everything: in full by itself, in short within `make test`, where the machine is not ours alone.
 
     `alone`: services have one mechanism, else all of them. `tries`: how often a noisy machine may spoil a load.
+    `events` and `jobs`: for each framework, the answers of the services whose events or jobs are under kills.
     """
 
     shape: overload.Shape
     kills: kills.Amount
+    deliveries: deliveries.Amount
+    unguarded: deliveries.Amount
     cache: caching.Amount
     bounds: dict[str, float]
+    events: dict[str, list[dict[str, str]]]
+    jobs: dict[str, list[dict[str, str]]]
     alone: bool
     tries: int
     patience: float
+
+    def limited(self, by: list[str] | None) -> Self:
+        """Events and jobs by these brokers and engines alone."""
+
+        def chosen(answers: dict[str, list[dict[str, str]]]) -> dict[str, list[dict[str, str]]]:
+            return {name: [one for one in listed if set(one.values()) & set(by or one.values())] for name, listed in answers.items()}
+
+        return replace(self, events=chosen(self.events), jobs=chosen(self.jobs))
 
     def service(self, fleet: Fleet, framework: str, mechanism: str) -> Service:
         return fleet.service(framework, *((mechanism,) if self.alone else MECHANISMS))
@@ -33,11 +48,18 @@ Check = Callable[[Fleet, str, Form], list[Figure]]
 # Seconds of overload.
 LONG = 10
 MECHANISMS = ("deadlines", "idempotency", "load_shedding")
+BROKERS = ("nats", "rabbitmq", "redis")
+# One service for both is soon made.
+SOON = {name: [{"events": broker, "jobs": "procrastinate"}] for name, broker in (("fastapi", "nats"), ("django", "rabbitmq"))}
 FULL = Form(
     overload.FULL,
     kills.FULL,
+    deliveries.FULL,
+    deliveries.UNGUARDED,
     caching.Amount(processes=4, requests=200, rate=150, seconds=12),
     {"goodput": 95, "critical": 95, "timeouts": 1, "recovery": 5, "slower": 2, "sheds": 0, "away": 2},
+    events={name: [{"events": broker} for broker in BROKERS] for name in FRAMEWORKS},
+    jobs={name: [{"jobs": "procrastinate"}] for name in FRAMEWORKS},
     alone=True,
     tries=1,
     patience=6,
@@ -45,8 +67,12 @@ FULL = Form(
 SHORT = Form(
     overload.SHORT,
     kills.SHORT,
+    deliveries.SHORT,
+    deliveries.SHORT_UNGUARDED,
     caching.Amount(processes=2, requests=50, rate=60, seconds=4),
     {"goodput": 70, "critical": 60, "timeouts": 10, "recovery": 5, "slower": 5, "sheds": 5, "away": 5},
+    events=SOON,
+    jobs=SOON,
     alone=False,
     tries=4,
     patience=2,
@@ -178,10 +204,48 @@ def cached(fleet: Fleet, framework: str, form: Form) -> list[Figure]:
     ]
 
 
+def delivered(fleet: Fleet, framework: str, form: Form, kind: Kind, answers: dict[str, str]) -> list[Figure]:
+    """What follows a write has its effect once, whatever dies; by another way some have none or are of nothing, unguarded some have two."""
+    service = fleet.service(framework, **answers)
+    with herd.of(service, kind.loops) as processes:
+        for seed in range(form.tries):
+            outcome = deliveries.run(processes, kind, form.deliveries, seed=seed)
+            unguarded = deliveries.run(processes, kind, form.unguarded, guarded=False, seed=seed)
+            figures = of_deliveries(f"{framework}, {kind.name} by {answers[kind.name]}", kind, form, outcome, unguarded)
+            # A few kills on a busy machine may miss every moment that the controls are vulnerable in; what is wrong is wrong at once.
+            if not all(figure.met for figure in figures) or all(figure.proven for figure in figures):
+                break
+    return figures
+
+
+def of_deliveries(name: str, kind: Kind, form: Form, outcome: Outcome, unguarded: Outcome) -> list[Figure]:
+    own, after, before = (outcome.verdicts[door] for door in kind.doors)
+    twice = len(unguarded.verdicts[kind.doors[0]].duplicated)
+    return [
+        Figure(f"{name}: kills", outcome.kills, at_least=form.deliveries.total, note=str(outcome)),
+        Figure(f"{name}: under way in the end", outcome.waiting, at_most=0),
+        Figure(f"{name}: effects lost", len(own.lost), len(after.lost), at_most=0, note=f"without: {kind.ways}, after the commit"),
+        Figure(f"{name}: phantom effects", len(own.phantom), len(before.phantom), at_most=0, note=f"without: {kind.ways}, before it"),
+        Figure(f"{name}: effects duplicated", len(own.duplicated), twice, at_most=0, note=f"without: {kind.without}; {unguarded}"),
+    ]
+
+
+def told(fleet: Fleet, framework: str, form: Form) -> list[Figure]:
+    """Events, by each broker."""
+    return [figure for answers in form.events[framework] for figure in delivered(fleet, framework, form, EVENTS, answers)]
+
+
+def done(fleet: Fleet, framework: str, form: Form) -> list[Figure]:
+    """Jobs, by each engine."""
+    return [figure for answers in form.jobs[framework] for figure in delivered(fleet, framework, form, JOBS, answers)]
+
+
 CHECKS: dict[str, Check] = {
     "deadlines": again(expired),
     "outage": again(outages),
     "overload": overloads,
     "kills": killed,
     "cache": again(cached),
+    "events": told,
+    "jobs": done,
 }

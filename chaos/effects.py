@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -79,6 +79,22 @@ def check(attempts: Iterable[Attempt], effects: Iterable[Effect]) -> Verdict:
             *(f"{name} {count} times" for name, count in times.items() if count > 1 and name in legitimate),
             *(f"{name} has {len(said)} ids" for name, said in acknowledged.items() if len(said) > 1),
         ),
+    )
+
+
+def follow(written: Collection[str], effects: Iterable[str], acknowledged: Iterable[str]) -> Verdict:
+    """Of writes that each are to have one effect, later and elsewhere; all three are their names.
+
+    Lost: acknowledged and not written, or written and without an effect. Phantom: an effect of what was not written.
+    """
+    times = Counter(effects)
+    return Verdict(
+        lost=(
+            *(f"{name} was acknowledged" for name in sorted(set(acknowledged) - set(written))),
+            *(f"{name} has no effect" for name in written if not times[name]),
+        ),
+        phantom=tuple(sorted(times.keys() - set(written))),
+        duplicated=tuple(f"{name} {count} times" for name, count in times.items() if count > 1),
     )
 
 

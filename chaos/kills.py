@@ -8,8 +8,10 @@ import secrets
 import signal
 import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from load import Server, free_port
 
@@ -146,20 +148,8 @@ class Run:
         return Attempt(name, key, sent, time.monotonic(), answer, said.get("id"), replayed, said.get("detail"))
 
     async def post(self, name: str, key: str | None) -> tuple[int, str, bytes]:
-        """Status, headers and body. Raises OSError or IncompleteReadError when that is not the whole answer."""
         order = json.dumps({"currency": "EUR", "lines": [{"sku": name, "quantity": 2, "unit_price": 1250}]})
-        headers = {"Host": "127.0.0.1", "Content-Type": "application/json", "Content-Length": len(order), "Connection": "close"}
-        if key:
-            headers["Idempotency-Key"] = key
-        head = "".join(f"{field}: {value}\r\n" for field, value in headers.items())
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.front.port)
-        try:
-            writer.write(f"POST /v1/orders HTTP/1.1\r\n{head}\r\n{order}".encode())
-            answer = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-            length = int(answer.partition("content-length:")[2].split("\r\n", 1)[0])
-            return int(answer[9:12]), answer, await reader.readexactly(length)
-        finally:
-            writer.transport.abort()
+        return await post(self.front.port, "/v1/orders", order, {"Idempotency-Key": key} if key else {})
 
     # -- what breaks --
 
@@ -249,3 +239,18 @@ class Run:
         orders, lines = self.service.tables
         query = f"SELECT orders.id, lines.sku FROM {orders} orders LEFT JOIN {lines} lines ON lines.order_id = orders.id"  # noqa: S608
         return [Effect(identity, name or None) for identity, name in self.service.postgresql.ask(self.service.database, query)]
+
+
+async def post(port: int, path: str, body: str = "", more: Mapping[str, str] = MappingProxyType({})) -> tuple[int, str, bytes]:
+    """Status, headers and body, on a connection of its own. Raises OSError or IncompleteReadError when that is not the whole answer."""
+    headers = {"Host": "127.0.0.1", "Content-Type": "application/json", "Content-Length": len(body), "Connection": "close"} | more
+    head = "".join(f"{field}: {value}\r\n" for field, value in headers.items())
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(f"POST {path} HTTP/1.1\r\n{head}\r\n{body}".encode())
+        answer = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        # Without a body there is no length.
+        length = int(answer.partition("content-length:")[2].split("\r\n", 1)[0] or 0)
+        return int(answer[9:12]), answer, await reader.readexactly(length)
+    finally:
+        writer.transport.abort()

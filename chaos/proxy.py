@@ -25,10 +25,10 @@ class Fault:
 
 
 class Proxy:
-    """Forwards to 127.0.0.1:`target` while it is entered; `fault` says what happens to a new connection."""
+    """Forwards to `host`:`target` while it is entered; `fault` says what happens to a new connection."""
 
-    def __init__(self, target: int, fault: Callable[[], Fault | None] = lambda: None) -> None:
-        self.target, self.fault = target, fault
+    def __init__(self, target: int, fault: Callable[[], Fault | None] = lambda: None, *, host: str = "127.0.0.1") -> None:
+        self.target, self.fault, self.host = target, fault, host
         self.port = 0
         # What goes wrong with every chunk: seconds that it is late, and bytes a second.
         self.delay = 0.0
@@ -69,7 +69,7 @@ class Proxy:
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
+            far_reader, far_writer = await asyncio.open_connection(self.host, self.target)
         except OSError:
             reset(writer)
             return

@@ -1,6 +1,7 @@
 """Rendered services with a few routes that can be overloaded, as processes that can be killed."""
 
 import os
+import runpy
 import secrets
 import shutil
 import signal
@@ -10,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +28,16 @@ WAIT_SECONDS = 0.1
 CPU_SECONDS = 0.007
 READY_SECONDS = 60
 ROUTES = Path(__file__).parent / "routes"
-CREATE = "from app.chassis.framework import create\n"
-IMPORT = (CREATE, CREATE + "from app.features.chaos.api import router as chaos\n")
-# Where the feature is put, as a user would put one.
+# Where a feature is put, as a user would put one: each edit goes in front of this text, the last of it.
 ROUTE_EDITS = {
-    "fastapi": [IMPORT, ("create(", "create(chaos, ")],
-    "django": [IMPORT, ("api = create()\n", 'api = create()\napi.add_router("/chaos", chaos)\n')],
+    "fastapi": [("from app.features.", "from app.features.{name}.api import router as {name}\n"), ("orders)", "{name}, ")],
+    "django": [
+        ("from app.features.", "from app.features.{name}.api import router as {name}\n"),
+        ("\nurlpatterns", 'api.add_router("{path}", {name})\n'),
+    ],
 }
+# Answers with a feature more; every service has the one called chaos.
+FEATURES = ("events", "jobs")
 
 
 @dataclass
@@ -51,6 +56,12 @@ class Service:
     def tables(self) -> tuple[str, str]:
         """Orders and their lines."""
         return ("orders", "order_lines") if self.framework == "fastapi" else ("orders_order", "orders_orderline")
+
+    @cached_property
+    def event_broker(self) -> dict[str, Any]:
+        """What the service's own tests know of the broker of its events; nothing when it has none."""
+        module = self.folder / "tests" / "chassis" / "event_broker.py"
+        return runpy.run_path(str(module)) if module.exists() else {}
 
     def variables(self, port: int, **settings: str) -> dict[str, str]:
         return (
@@ -130,10 +141,11 @@ class Fleet:
     postgresql: PostgreSQL
     ready: dict[str, Service] = field(default_factory=dict)
 
-    def service(self, framework: str, *resilience: str, cache: str = "none") -> Service:
-        name = "-".join((framework, *resilience, *([] if cache == "none" else [cache])))
+    def service(self, framework: str, *resilience: str, **answers: str) -> Service:
+        """`answers` are those to other questions, such as cache or events."""
+        name = "-".join((framework, *resilience, *(part for answer in answers.items() for part in answer)))
         if name not in self.ready:
-            self.ready[name] = prepare(self.template, self.folder / name, framework, *resilience, cache=cache, postgresql=self.postgresql)
+            self.ready[name] = prepare(self.template, self.folder / name, framework, *resilience, postgresql=self.postgresql, **answers)
         return self.ready[name]
 
 
@@ -147,18 +159,21 @@ def fleet(name: str) -> Iterator[Fleet]:
         yield Fleet(slipway.clone(folder / "slipway"), folder, server)
 
 
-def prepare(template: Path, folder: Path, framework: str, *resilience: str, cache: str, postgresql: PostgreSQL) -> Service:
+def prepare(template: Path, folder: Path, framework: str, *resilience: str, postgresql: PostgreSQL, **answers: str) -> Service:
     """Render, add the routes, install, make a database of its own and migrate it."""
-    answers = {"framework": framework, "database": "postgresql", "resilience": list(resilience), "cache": cache}
-    slipway.render(template, folder, answers)
-    add_routes(folder / "app", framework)
+    given = {"framework": framework, "database": "postgresql", "resilience": list(resilience), "cache": "none"} | answers
+    slipway.render(template, folder, given)
+    for name in ("chaos", *(f"chaos_{name}" for name in FEATURES if answers.get(name, "none") != "none")):
+        add_feature(folder / "app", framework, name)
     python = install(folder)
     database = f"{framework}_{'_'.join(resilience) or 'bare'}_{secrets.token_hex(4)}"
     postgresql.ask("postgres", f'CREATE DATABASE "{database}"')
     service = Service(framework, resilience, folder, python, database, postgresql)
-    if cache != "none":
+    if given["cache"] != "none":
         # Where nobody listens; who has a server says so when the service starts.
         service.environment["CACHE_URL"] = "redis://127.0.0.1:1/0"
+    if service.event_broker:
+        service.environment |= service.event_broker["variables"]()
     if framework == "django":
         service.environment["THREADS"] = str(POOL)
     migrate = ["manage.py", "migrate"] if framework == "django" else ["-m", "app.chassis.migrate"]
@@ -174,19 +189,25 @@ def install(folder: Path) -> str:
     return str(Path(env["UV_PROJECT_ENVIRONMENT"]) / "bin" / "python")
 
 
-def add_routes(app: Path, framework: str) -> None:
-    feature = app / "features" / "chaos"
+def add_feature(app: Path, framework: str, name: str) -> None:
+    """What both frameworks share of it, and what each has of its own."""
+    feature = app / "features" / name
     feature.mkdir(parents=True)
     (feature / "__init__.py").touch()
-    (feature / "api.py").write_text((ROUTES / f"{framework}.py").read_text().replace("CPU_SECONDS", str(CPU_SECONDS)))
-    name = {"fastapi": "main.py", "django": "urls.py"}[framework]
-    text = (app / name).read_text()
-    for old, new in ROUTE_EDITS[framework]:
-        head, found, tail = text.rpartition(old)
+    for folder in (ROUTES / name, ROUTES / name / framework):
+        for source in folder.glob("*.py"):
+            (feature / source.name).write_text(source.read_text().replace("CPU_SECONDS", str(CPU_SECONDS)))
+    register(app / {"fastapi": "main.py", "django": "urls.py"}[framework], framework, name=name, path=f"/{name.replace('_', '/')}")
+
+
+def register(file: Path, framework: str, **names: str) -> None:
+    text = file.read_text()
+    for before, more in ROUTE_EDITS[framework]:
+        head, found, tail = text.rpartition(before)
         if not found:
-            raise RuntimeError(f"app/{name} has no {old!r}: mend ROUTE_EDITS in {__file__}")
-        text = head + new + tail
-    (app / name).write_text(text)
+            raise RuntimeError(f"{file} has no {before!r}: mend ROUTE_EDITS in {__file__}")
+        text = head + more.format(**names) + found + tail
+    file.write_text(text)
 
 
 def run(command: list[str], **options: Any) -> None:

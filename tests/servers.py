@@ -28,13 +28,13 @@ def database_url(database: str) -> str | None:
     url = os.environ.get(f"{database.upper()}_URL")
     if database == "mysql":
         parts = urlsplit(url or "")
-        if not _listens(parts.hostname or "127.0.0.1", parts.port or MYSQL_PORT):
+        if not listens(parts.hostname or "127.0.0.1", parts.port or MYSQL_PORT):
             raise Missing("MySQL and MariaDB answer neither at MYSQL_URL nor at 127.0.0.1:3306: run scripts/install-services.sh")
     return url
 
 
 @cache
-def _listens(host: str, port: int) -> bool:
+def listens(host: str, port: int) -> bool:
     try:
         socket.create_connection((host, port), timeout=2).close()
     except OSError:

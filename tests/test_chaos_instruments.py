@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from math import inf, nan
 from pathlib import Path
 from random import Random
@@ -12,9 +13,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from chaos import arrivals, effects, history, overload, plot
+from chaos import arrivals, effects, forks, history, overload, plot
 from chaos.arrivals import steps
-from chaos.effects import Attempt, Effect, check
+from chaos.effects import Attempt, Effect, check, follow
 from chaos.figures import Figure
 from chaos.generator import Generator, Plan, Stream
 from chaos.history import Asked
@@ -73,6 +74,44 @@ def test_two_answers_with_two_ids_are_a_duplicate() -> None:
 
 def test_orders_without_a_definite_answer_are_named() -> None:
     assert effects.unanswered([placed("a", 503), placed("b", None), placed("b"), placed("c", 422)]) == {"a"}
+
+
+# -- the checker of what follows writes --
+
+
+def test_one_effect_of_each_write_is_clean() -> None:
+    assert follow(["a", "b"], ["b", "a"], ["a"]).clean
+
+
+def test_a_write_without_an_effect_is_lost() -> None:
+    assert follow(["a", "b"], ["b"], []).lost == ("a has no effect",)
+
+
+def test_an_acknowledged_write_that_is_not_there_is_lost() -> None:
+    assert follow([], [], ["a"]).lost == ("a was acknowledged",)
+
+
+def test_a_write_that_nobody_acknowledged_has_its_effect_if_it_is_there_and_none_if_not() -> None:
+    assert follow(["a"], ["a"], []).clean
+    assert follow([], ["a"], []).phantom == ("a",)
+
+
+def test_two_effects_of_one_write_are_duplicated() -> None:
+    verdict = follow(["a", "b"], ["a", "b", "a"], ["a", "b"])
+    assert (verdict.lost, verdict.phantom, verdict.duplicated) == ((), (), ("a 2 times",))
+
+
+def test_whoever_has_imported_a_module_has_its_edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "guarded_module.py").write_text("def seen() -> bool:\n    return True\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    module = import_module("guarded_module")
+    forks.edit("guarded_module", "return True", "return False")
+    assert module.seen() is False
+    with pytest.raises(RuntimeError, match="has not one 'return 1'"):
+        forks.edit("guarded_module", "return 1", "return 2")
+
+
+# -- attempts in a file --
 
 
 def test_attempts_are_read_as_they_were_written(tmp_path: Path) -> None:

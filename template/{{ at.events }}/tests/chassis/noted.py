@@ -20,6 +20,11 @@ class Noted(BaseModel):
     number: int
     trouble: str = ""
 
+    @property
+    def seconds(self) -> float:
+        """How long it takes."""
+        return 0.3 if self.trouble == "slow" else 0.0
+
     def effect(self) -> dict[str, Any]:
         """A row, and when it was made: in that order they are told."""
         return {"name": self.name, "number": self.number, "place": time.time_ns()}

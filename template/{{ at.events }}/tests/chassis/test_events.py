@@ -230,6 +230,39 @@ def test_an_event_that_kills_its_process_is_a_dead_letter_in_the_end(with_events
         assert eventually(lambda: any("the process ended each time" in line for line in letters(service)), pause=0.5)
 
 
+@pytest.mark.beside("deaths")
+def test_what_waits_beside_an_event_that_kills_its_process_is_none(with_events: Made) -> None:
+    with with_events(EVENTS_TRIES="2", EVENTS_CONCURRENCY="1", **event_broker.IMPATIENT) as made:
+        service, mine = made.prepared(), [name() for _ in range(10)]
+        relay = service.run(Relays)
+        service.publish(name(), trouble="kill")
+        assert eventually(lambda: relay.metric("events_published_total") == 1)
+        for one in mine:
+            service.publish(one)
+        consumer = service.run(Consumers)
+        for _ in range(2):
+            consumer.exit_status()
+            consumer.again()
+        for one in mine:
+            assert service.wait_for(one, 1) == [0]
+        assert len(letters(service)) == 1
+
+
+@pytest.mark.beside("deaths")
+def test_what_waits_in_a_consumer_does_not_come_again(with_events: Made) -> None:
+    with with_events(EVENTS_CONCURRENCY="1", **event_broker.IMPATIENT) as made:
+        service, mine = made.prepared(), [name() for _ in range(20)]
+        consumers = [service.run(Consumers) for _ in range(2)]
+        for one in consumers:
+            one.ready()
+        service.run(Relays)
+        for one in mine:
+            service.publish(one, trouble="slow")
+        for one in mine:
+            assert service.wait_for(one, 1) == [0]
+        assert sum(one.metric("events_consumed_total", outcome="duplicate") for one in consumers) == 0
+
+
 @pytest.mark.beside("outages")
 def test_two_relays_keep_the_order_of_each_key(with_events: Made) -> None:
     with with_events() as made:

@@ -1,5 +1,7 @@
 """Workers and the database's connections end all the time, and every job is done once in effect."""
 
+import os
+import signal
 import time
 from itertools import cycle
 
@@ -38,6 +40,23 @@ def test_every_job_is_done_once_whatever_is_killed(trial: Trial) -> None:
     assert [trial.notes(name) for name in names] == [1] * JOBS
     # Or nothing was killed in the middle of one.
     assert max(job["attempts"] for job in found) > 1
+
+
+@pytest.mark.beside("jobs")
+def test_a_worker_that_comes_back_late_does_not_end_what_another_one_is_at(trial: Trial) -> None:
+    trial.alone()
+    sleeper = trial.worker(JOBS_STALLED_AFTER="1")
+    job = trial.enqueue("slow", name="late", seconds=6)
+    trial.when(job, "running")
+    os.kill(sleeper.process.pid, signal.SIGSTOP)
+    other = trial.worker(JOBS_STALLED_AFTER="1")
+    eventually(lambda: trial.look(job).json()["attempts"] == 2, pause=0.05)
+    os.kill(sleeper.process.pid, signal.SIGCONT)
+    eventually(lambda: "job.withdrawn" in sleeper.output(), pause=0.05)
+    other.kill()
+    assert trial.when(job, "succeeded")["attempts"] == 3
+    assert trial.notes("late") == 1
+    sleeper.stop()
 
 
 @pytest.mark.beside("jobs")

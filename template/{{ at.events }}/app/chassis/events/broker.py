@@ -18,13 +18,21 @@ class Outgoing:
     body: bytes
 
 
+def nothing() -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """An event that has arrived; until `ack` is called the broker brings it again, and says so in `redelivered`."""
+    """An event that has arrived; until `ack` is called the broker brings it again, and says so in `redelivered`.
+
+    It does not while this process is at it, which has ended without `ack` when `drop` is called.
+    """
 
     body: bytes
     redelivered: bool
     ack: Callable[[], Awaitable[None]]
+    drop: Callable[[], None] = nothing
 
 
 class Refused(Exception):

@@ -78,12 +78,12 @@ class Desk:
         try:
             envelope = parse(incoming.body)
         except Malformed as error:
-            self.begin("", self.malformed(incoming, error))
+            self.begin("", incoming, self.malformed(incoming, error))
         else:
             key = f"{envelope.source} {envelope.key}"
-            self.begin(key, self.after(self.last.get(key), incoming, envelope))
+            self.begin(key, incoming, self.after(self.last.get(key), incoming, envelope))
 
-    def begin(self, key: str, work: Coroutine[Any, Any, None]) -> None:
+    def begin(self, key: str, incoming: Incoming, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self.tasks.add(task)
         if key:
@@ -94,6 +94,7 @@ class Desk:
             if self.last.get(key) is task:
                 del self.last[key]
             self.room.release()
+            incoming.drop()
             if not task.cancelled() and task.exception() is not None:
                 # Not acknowledged, it comes again.
                 log.error("events.consumer_failed", exc_info=task.exception())
@@ -134,22 +135,28 @@ class Desk:
         """What became of the event at this handler, after as many tries as it may take."""
         ident, most = inbox_id(envelope, handler.name), load(Settings).events_tries
         error: Exception | None = None
-        # Who was given it before may have died of it: that counts, and is counted before it is tried.
-        tries = await patiently(partial(store.attempt, ident)) if incoming.redelivered else 1
-        while tries <= most:
-            try:
-                fresh = await self.once(handler, envelope, ident, tries)
-            except Unusable as unusable:
-                error = unusable
+        # Who was given it before may have died of it: that counts.
+        again = incoming.redelivered
+        while True:
+            async with self.hands:
+                # Counted before it is tried, but not while it waits: it was another one that the process has died of.
+                tries = await patiently(partial(store.attempt, ident)) if again else 1
+                if tries > most:
+                    break
+                try:
+                    fresh = await self.once(handler, envelope, ident, tries)
+                except Unusable as unusable:
+                    error = unusable
+                    break
+                except Exception as raised:  # noqa: BLE001 - whatever a handler raises is its failure
+                    error = raised
+                    figures.consumed[envelope.type, "failed"] += 1
+                else:
+                    return "handled" if fresh else "duplicate"
+            if tries == most:
                 break
-            except Exception as raised:  # noqa: BLE001 - whatever a handler raises is its failure
-                error = raised
-                figures.consumed[envelope.type, "failed"] += 1
-                tries = await patiently(partial(store.attempt, ident))
-                if tries <= most:
-                    await asyncio.sleep(backoff(tries, base=0.05, cap=30.0))
-            else:
-                return "handled" if fresh else "duplicate"
+            again = True
+            await asyncio.sleep(backoff(tries + 1, base=0.05, cap=30.0))
         why = NO_ERROR if error is None else said(error)
         tries, body = min(tries, most), incoming.body
         buried = letter(ident, handler.name, envelope.type, error=why, tries=tries, body=body)
@@ -162,12 +169,11 @@ class Desk:
         payload = registry.read(handler.event, envelope.version, envelope.data)
 
         async def attempt() -> bool:
-            async with self.hands:
-                with work.unit("event", handler.name, envelope.carrier) as unit:
-                    fresh = await store.handle(ident, handler.call, payload, tried=tries > 1)
-                    if not fresh:
-                        unit.outcome = "duplicate"
-                    return fresh
+            with work.unit("event", handler.name, envelope.carrier) as unit:
+                fresh = await store.handle(ident, handler.call, payload, tried=tries > 1)
+                if not fresh:
+                    unit.outcome = "duplicate"
+                return fresh
 
         return await patiently(attempt)
 

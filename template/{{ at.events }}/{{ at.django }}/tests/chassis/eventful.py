@@ -1,5 +1,6 @@
 """What a service does with the event of these tests."""
 
+import time
 from typing import Any
 
 from django.db import connection
@@ -13,6 +14,7 @@ def note(event: Noted) -> None:
     with connection.cursor() as cursor:
         cursor.execute(EFFECT.format(name="%(name)s", number="%(number)s", place="%(place)s"), event.effect())
     suffer(event)
+    time.sleep(event.seconds)
 
 
 @upcast(Noted, from_version=1)

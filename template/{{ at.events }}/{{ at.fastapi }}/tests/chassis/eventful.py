@@ -1,5 +1,6 @@
 """What a service does with the event of these tests."""
 
+import asyncio
 from typing import Any
 
 from sqlalchemy import text
@@ -13,6 +14,7 @@ from tests.chassis.noted import EFFECT, Noted, suffer
 async def note(session: AsyncSession, event: Noted) -> None:
     await session.execute(text(EFFECT.format(name=":name", number=":number", place=":place")), event.effect())
     suffer(event)
+    await asyncio.sleep(event.seconds)
 
 
 @upcast(Noted, from_version=1)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -19,6 +20,8 @@ CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 5.0
 # Delivered and not acknowledged, over all processes of a group: the others stay in the stream.
 MOST_PENDING: Final = 1000
+# How often in the time of an acknowledgement the broker hears that an event is still at work.
+KEPT_TIMES: Final = 3
 # What a stream is made with when it is not there; an operator may make it otherwise, and change it.
 KEPT_SECONDS: Final = 7 * 86_400.0
 
@@ -80,7 +83,9 @@ async def connect() -> AsyncIterator["Connection"]:
     try:
         context = client.jetstream(timeout=ANSWER_SECONDS)
         await ensure_stream(context, settings.nats_stream)
-        yield Connection(broker, context, settings.nats_stream)
+        connection = Connection(broker, context, settings.nats_stream)
+        async with connection.kept(settings.nats_ack_wait):
+            yield connection
     finally:
         # Of a server that is gone nobody can take leave.
         with suppress(Exception):
@@ -104,6 +109,31 @@ class Connection:
     def __init__(self, broker: "NatsBroker", context: "JetStreamContext", stream: str) -> None:
         self.broker, self.context, self.stream = broker, context, stream
         self.durables: dict[str, str] = {}
+        # What has arrived and is not acknowledged, by its number in the stream; what of it waits for `receive`.
+        self.held: dict[int, NatsMessage] = {}
+        self.waiting: asyncio.Queue[tuple[int, NatsMessage]] = asyncio.Queue()
+        self.passing: asyncio.Task[None] | None = None
+
+    @asynccontextmanager
+    async def kept(self, ack_wait: float) -> AsyncIterator[None]:
+        """Meanwhile what has arrived is not delivered to others, too.
+
+        Else a backlog that takes longer than `ack_wait` would come again and again, and nothing would be done but that.
+        """
+
+        async def keep() -> None:
+            while True:
+                await asyncio.sleep(ack_wait / KEPT_TIMES)
+                for message in list(self.held.values()):
+                    # Away, it is delivered again.
+                    with suppress(Exception):
+                        await message.raw_message.in_progress()
+
+        keeping = asyncio.create_task(keep())
+        try:
+            yield
+        finally:
+            keeping.cancel()
 
     async def publish(self, event: Outgoing) -> None:
         from nats.errors import MaxPayloadError  # noqa: PLC0415
@@ -125,14 +155,15 @@ class Connection:
         from app.chassis.events.variables import Settings as Events  # noqa: PLC0415 - it imports this module
 
         group = load(Events).events_group
+        self.passing = asyncio.create_task(self.pass_on(receive))
         for kind in types:
             # Neither a group nor a type has an equals sign: no two of them make the same name.
             self.durables[kind] = f"{group}={kind.replace('.', '-')}"
-            self.listen(kind, receive)
+            self.listen(kind)
         async with asyncio.timeout(CONNECT_SECONDS):
             await self.broker.start()
 
-    def listen(self, kind: str, receive: Receive) -> None:
+    def listen(self, kind: str) -> None:
         from faststream import AckPolicy  # noqa: PLC0415
         from faststream.nats import JStream  # noqa: PLC0415
         from nats.js.api import ConsumerConfig  # noqa: PLC0415
@@ -150,16 +181,46 @@ class Connection:
         )
 
         async def arrived(message: "NatsMessage") -> None:
-            redelivered = message.raw_message.metadata.num_delivered > 1
-            await receive(Incoming(message.body, redelivered, message.ack))
+            number = message.raw_message.metadata.sequence.stream
+            if number not in self.held:
+                self.held[number] = message
+                self.waiting.put_nowait((number, message))
 
         subscriber(arrived)
+
+    async def pass_on(self, receive: Receive) -> None:
+        while True:
+            number, message = await self.waiting.get()
+            redelivered = message.raw_message.metadata.num_delivered > 1
+            ack, drop = partial(self.acknowledge, number, message), partial(self.drop, number)
+            await receive(Incoming(message.body, redelivered, ack, drop))
+
+    async def acknowledge(self, number: int, message: "NatsMessage") -> None:
+        try:
+            await message.ack()
+        finally:
+            # If that got lost it comes again.
+            self.drop(number)
+
+    def drop(self, number: int) -> None:
+        self.held.pop(number, None)
 
     async def unsubscribe(self) -> None:
         for subscriber in self.broker.subscribers:
             await subscriber.stop()
+        if self.passing is not None:
+            self.passing.cancel()
+        while not self.waiting.empty():
+            number, message = self.waiting.get_nowait()
+            self.drop(number)
+            # At once to somebody who goes on.
+            with suppress(Exception):
+                await message.nack()
 
     async def lag(self) -> dict[str, int]:
+        if self.passing is not None and self.passing.done():
+            # Whatever has ended it.
+            self.passing.result()
         behind = {}
         for kind, durable in self.durables.items():
             info = await self.context.consumer_info(self.stream, durable)

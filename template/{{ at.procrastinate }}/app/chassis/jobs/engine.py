@@ -13,7 +13,7 @@ import structlog
 
 from app.chassis import about, database, jobs, server
 from app.chassis.jobs import running
-from app.chassis.jobs.statements import TASK
+from app.chassis.jobs.statements import RESCUE, TASK
 from app.chassis.settings import load
 
 if TYPE_CHECKING:
@@ -158,11 +158,12 @@ async def rescue_again(app: "App", worker: "Worker", stalled_after: float) -> No
 
 
 async def rescue(app: "App", stalled: "Iterable[Job]") -> None:
+    """As another delivery: whoever comes back late and says that his own has ended must not end this one."""
     from procrastinate.exceptions import ConnectorException  # noqa: PLC0415 - as above
 
     for job in stalled:
         try:
-            await app.job_manager.retry_job(job=job)
+            await app.connector.execute_query_async(RESCUE, id=job.id, worker=job.worker_id)
         except ConnectorException as error:
             # Another worker was faster, or the database is away: the next round sees.
             log.info("jobs.not_rescued", job=job.task_kwargs.get("job"), reason=repr(error))

@@ -20,3 +20,13 @@ WITH added AS (
 )
 SELECT added.id, added.new, CASE WHEN added.new THEN {DEFER} END FROM added"""  # noqa: S608 - names of our own
 DELIVER: Final = f"SELECT {DEFER} FROM chassis_jobs AS added WHERE added.id = :id"  # noqa: S608 - as above
+# Unless it has ended or somebody else has it by now.
+RESCUE: Final = f"""
+WITH gone AS (
+    DELETE FROM procrastinate_jobs
+    WHERE id = %(id)s AND status = 'doing' AND worker_id IS NOT DISTINCT FROM %(worker)s
+    RETURNING queue_name, args
+)
+SELECT procrastinate_defer_jobs_v1(ARRAY[ROW(
+    gone.queue_name, '{TASK}', 0, NULL, NULL, gone.args, NULL
+)::procrastinate_job_to_defer_v1]) FROM gone"""  # noqa: S608 - as above

@@ -22,6 +22,8 @@ BLOCK_SECONDS: Final = 1.0
 READ: Final = 100
 CONNECTIONS: Final = 16
 FIELD: Final = b"event"
+# How often in the time of an acknowledgement the server hears that an event is still at work.
+KEPT_TIMES: Final = 3
 # Older ones go when newer ones come, by the server's clock.
 KEPT_SECONDS: Final = 7 * 86_400
 # A consumer that has nothing and has asked for nothing for that long belongs to a process that is gone.
@@ -119,7 +121,8 @@ class Connection:
         for stream in self.streams.values():
             await self.join(stream)
         if self.streams:
-            self.tasks = [asyncio.create_task(self.read(receive)), asyncio.create_task(self.reclaim(receive))]
+            loops = (self.read(receive), self.reclaim(receive), self.keep())
+            self.tasks = [asyncio.create_task(loop) for loop in loops]
 
     async def join(self, stream: str) -> None:
         from redis.exceptions import ResponseError  # noqa: PLC0415
@@ -142,11 +145,10 @@ class Connection:
                 self.group, self.consumer, waiting, count=READ, block=int(BLOCK_SECONDS * 1000)
             )
             for stream, entries in found.items() if isinstance(found, dict) else found or ():
-                for number, fields in _flat(entries):
-                    await self.deliver(stream.decode(), number, fields, receive, redelivered=False)
+                await self.deliver(stream.decode(), entries, receive, redelivered=False)
 
     async def reclaim(self, receive: Receive) -> None:
-        """What somebody had and has not acknowledged for too long; what we hold ourselves is ours for as long again."""
+        """What somebody had and has not acknowledged for too long."""
         idle = self.settings.events_redis_ack_wait
         while True:
             for stream in self.streams.values():
@@ -155,23 +157,39 @@ class Connection:
                     start, entries, *_ = await self.redis.xautoclaim(
                         stream, self.group, self.consumer, int(idle * 1000), start, count=READ
                     )
-                    for number, fields in _flat(entries):
-                        if (stream, number) not in self.held:
-                            await self.deliver(stream, number, fields, receive, redelivered=True)
+                    await self.deliver(stream, entries, receive, redelivered=True)
             await asyncio.sleep(idle / 2)
 
-    async def deliver(
-        self, stream: str, number: bytes, fields: dict[bytes, bytes], receive: Receive, *, redelivered: bool
-    ) -> None:
-        self.held.add((stream, number))
-        await receive(Incoming(fields.get(FIELD, b""), redelivered, partial(self.acknowledge, stream, number)))
+    async def keep(self) -> None:
+        """What we hold is ours for as long again.
+
+        Else a backlog that takes longer than that would be taken from one another, and nothing would be done but that.
+        """
+        idle = self.settings.events_redis_ack_wait
+        while True:
+            await asyncio.sleep(idle / KEPT_TIMES)
+            for stream in self.streams.values():
+                numbers = [number for name, number in self.held if name == stream]
+                if numbers:
+                    await self.redis.xclaim(stream, self.group, self.consumer, 0, numbers, justid=True)
+
+    async def deliver(self, stream: str, entries: Any, receive: Receive, *, redelivered: bool) -> None:
+        arrived = [(number, fields) for number, fields in _flat(entries) if (stream, number) not in self.held]
+        # Those that wait for `receive`, too.
+        self.held.update((stream, number) for number, _ in arrived)
+        for number, fields in arrived:
+            ack, drop = partial(self.acknowledge, stream, number), partial(self.drop, stream, number)
+            await receive(Incoming(fields.get(FIELD, b""), redelivered, ack, drop))
 
     async def acknowledge(self, stream: str, number: bytes) -> None:
         try:
             await self.redis.xack(stream, self.group, number)
         finally:
             # If that got lost it comes again.
-            self.held.discard((stream, number))
+            self.drop(stream, number)
+
+    def drop(self, stream: str, number: bytes) -> None:
+        self.held.discard((stream, number))
 
     async def unsubscribe(self) -> None:
         tasks, self.tasks = self.tasks, []

@@ -175,9 +175,13 @@ async def attempt(ident: str) -> int:
 @connected()
 def counted(ident: str) -> int:
     with transaction.atomic():
-        _insert_new(Attempt, id=ident, tries=1, counted_at=datetime.now(UTC))
-        Attempt.objects.filter(id=ident).update(tries=F("tries") + 1)
-        return Attempt.objects.values_list("tries", flat=True).get(id=ident)
+        tries = None
+        # Another process that has it, too, may be about to forget its row.
+        while tries is None:
+            _insert_new(Attempt, id=ident, tries=1, counted_at=datetime.now(UTC))
+            Attempt.objects.filter(id=ident).update(tries=F("tries") + 1)
+            tries = Attempt.objects.filter(id=ident).values_list("tries", flat=True).first()
+        return tries
 
 
 async def expire(before: datetime) -> None:

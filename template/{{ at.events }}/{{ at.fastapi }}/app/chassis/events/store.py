@@ -126,11 +126,15 @@ async def handle(ident: str, call: Call, payload: BaseModel, *, tried: bool = Fa
 
 async def attempt(ident: str) -> int:
     """Which attempt the next one is: the first was counted by nobody."""
+    mine = ATTEMPTS.c.id == ident
     async with database.opened().engine.begin() as connection:
-        await _insert_new(connection, "chassis_inbox_attempts", id=ident, tries=1, counted_at=datetime.now(UTC))
-        mine = ATTEMPTS.c.id == ident
-        await connection.execute(update(ATTEMPTS).where(mine).values(tries=ATTEMPTS.c.tries + 1))
-        return int((await connection.execute(select(ATTEMPTS.c.tries).where(mine))).scalar_one())
+        tries = None
+        # Another process that has it, too, may be about to forget its row.
+        while tries is None:
+            await _insert_new(connection, "chassis_inbox_attempts", id=ident, tries=1, counted_at=datetime.now(UTC))
+            await connection.execute(update(ATTEMPTS).where(mine).values(tries=ATTEMPTS.c.tries + 1))
+            tries = (await connection.execute(select(ATTEMPTS.c.tries).where(mine))).scalar_one_or_none()
+        return int(tries)
 
 
 async def expire(before: datetime) -> None:
