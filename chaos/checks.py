@@ -207,26 +207,49 @@ def cached(fleet: Fleet, framework: str, form: Form) -> list[Figure]:
 def delivered(fleet: Fleet, framework: str, form: Form, kind: Kind, answers: dict[str, str]) -> list[Figure]:
     """What follows a write has its effect once, whatever dies; by another way some have none or are of nothing, unguarded some have two."""
     service = fleet.service(framework, **answers)
+    name = f"{framework}, {kind.name} by {answers[kind.name]}"
+    controls = Controls()
     with herd.of(service, kind.loops) as processes:
         for seed in range(form.tries):
             outcome = deliveries.run(processes, kind, form.deliveries, seed=seed)
-            unguarded = deliveries.run(processes, kind, form.unguarded, guarded=False, seed=seed)
-            figures = of_deliveries(f"{framework}, {kind.name} by {answers[kind.name]}", kind, form, outcome, unguarded)
+            controls.count(kind, outcome)
+            # An attempt that is overtaken takes a worker that sleeps in the middle of one: too rare for a few kills.
+            if form.alone or kind is not JOBS:
+                controls.unguarded(kind, deliveries.run(processes, kind, form.unguarded, guarded=False, seed=seed))
+            figures = of_deliveries(name, kind, form, outcome, controls)
             # A few kills on a busy machine may miss every moment that the controls are vulnerable in; what is wrong is wrong at once.
             if not all(figure.met for figure in figures) or all(figure.proven for figure in figures):
                 break
     return figures
 
 
-def of_deliveries(name: str, kind: Kind, form: Form, outcome: Outcome, unguarded: Outcome) -> list[Figure]:
-    own, after, before = (outcome.verdicts[door] for door in kind.doors)
-    twice = len(unguarded.verdicts[kind.doors[0]].duplicated)
+@dataclass
+class Controls:
+    """What was found without the mechanisms, in all runs together."""
+
+    lost: int = 0
+    phantom: int = 0
+    duplicated: int | None = None
+    note: str = ""
+
+    def count(self, kind: Kind, outcome: Outcome) -> None:
+        _, after, before = (outcome.verdicts[door] for door in kind.doors)
+        self.lost += len(after.lost)
+        self.phantom += len(before.phantom)
+
+    def unguarded(self, kind: Kind, outcome: Outcome) -> None:
+        self.duplicated = (self.duplicated or 0) + len(outcome.verdicts[kind.doors[0]].duplicated)
+        self.note = f"without: {kind.without}; {outcome}"
+
+
+def of_deliveries(name: str, kind: Kind, form: Form, outcome: Outcome, without: Controls) -> list[Figure]:
+    own = outcome.verdicts[kind.doors[0]]
     return [
         Figure(f"{name}: kills", outcome.kills, at_least=form.deliveries.total, note=str(outcome)),
         Figure(f"{name}: under way in the end", outcome.waiting, at_most=0),
-        Figure(f"{name}: effects lost", len(own.lost), len(after.lost), at_most=0, note=f"without: {kind.ways}, after the commit"),
-        Figure(f"{name}: phantom effects", len(own.phantom), len(before.phantom), at_most=0, note=f"without: {kind.ways}, before it"),
-        Figure(f"{name}: effects duplicated", len(own.duplicated), twice, at_most=0, note=f"without: {kind.without}; {unguarded}"),
+        Figure(f"{name}: effects lost", len(own.lost), without.lost, at_most=0, note=f"without: {kind.ways}, after the commit"),
+        Figure(f"{name}: phantom effects", len(own.phantom), without.phantom, at_most=0, note=f"without: {kind.ways}, before it"),
+        Figure(f"{name}: effects duplicated", len(own.duplicated), without.duplicated, at_most=0, note=without.note),
     ]
 
 
