@@ -47,4 +47,4 @@ async def consume(stop: asyncio.Event) -> None:
 
 async def due(most: int) -> list[UUID]:
     now = datetime.now(UTC)
-    return await store.ask(outbox.claim, now, leases.until(now), most) if most else []
+    return await store.ask(outbox.claim, now, leases.until(now), most, None) if most else []

@@ -58,8 +58,7 @@ async def batch(publish: Publish) -> int:
     now = datetime.now(UTC)
     until = leases.until(now)
     ahead = AHEAD * load(jobs.Settings).jobs_concurrency
-    room = min(BATCH, ahead - await store.ask(outbox.outstanding, now, until))
-    ids = await store.ask(outbox.claim, now, until, room) if room > 0 else []
+    ids = await store.ask(outbox.claim, now, until, BATCH, ahead)
     if ids:
         try:
             async with asyncio.timeout(PUBLISH_SECONDS):

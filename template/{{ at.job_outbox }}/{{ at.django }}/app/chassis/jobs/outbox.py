@@ -11,20 +11,22 @@ from app.chassis.jobs import rows
 from app.chassis.jobs.models import Job
 
 
-def outstanding(now: datetime, until: datetime) -> int:
-    """How many have been delivered and have not begun."""
-    delivered = Job.objects.filter(deliver_at__gt=now, deliver_at__lte=until)
-    return delivered.filter(state=rows.QUEUED, due_at__lte=now).count()
+def claim(now: datetime, until: datetime, most: int, ahead: int | None) -> list[UUID]:
+    """The ids of those that have to be delivered, the oldest first; nobody else delivers them before `until`.
 
-
-def claim(now: datetime, until: datetime, most: int) -> list[UUID]:
-    """The ids of those that have to be delivered, the oldest first; nobody else delivers them before `until`."""
+    With `ahead` no more than so many are delivered and have not begun.
+    """
     found = Job.objects.filter(deliver_at__lte=now).order_by("deliver_at").values_list("id", flat=True)
     # Most of the time there are none, and a look takes no lock.
     if not found[:1]:
         return []
+    delivered = Job.objects.filter(deliver_at__gt=now, deliver_at__lte=until)
+    waiting = delivered.filter(state=rows.QUEUED, due_at__lte=now)
+    room = most if ahead is None else min(most, ahead - waiting.count())
+    if room < 1:
+        return []
     with transaction.atomic():
-        ids = list(found.select_for_update(skip_locked=True)[:most])
+        ids = list(found.select_for_update(skip_locked=True)[:room])
         Job.objects.filter(id__in=ids).update(deliver_at=until)
     return ids
 

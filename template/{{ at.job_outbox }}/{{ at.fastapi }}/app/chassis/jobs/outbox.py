@@ -11,23 +11,23 @@ from app.chassis.jobs import rows
 from app.chassis.jobs.models import JOBS
 
 
-async def outstanding(now: datetime, until: datetime) -> int:
-    """How many have been delivered and have not begun."""
-    delivered = (JOBS.c.deliver_at > now, JOBS.c.deliver_at <= until)
-    query = select(func.count()).where(*delivered, JOBS.c.state == rows.QUEUED, JOBS.c.due_at <= now)
-    async with database.opened().sessions() as session:
-        return await session.scalar(query) or 0
+async def claim(now: datetime, until: datetime, most: int, ahead: int | None) -> list[UUID]:
+    """The ids of those that have to be delivered, the oldest first; nobody else delivers them before `until`.
 
-
-async def claim(now: datetime, until: datetime, most: int) -> list[UUID]:
-    """The ids of those that have to be delivered, the oldest first; nobody else delivers them before `until`."""
+    With `ahead` no more than so many are delivered and have not begun.
+    """
     query = select(JOBS.c.id).where(JOBS.c.deliver_at <= now).order_by(JOBS.c.deliver_at)
+    delivered = (JOBS.c.deliver_at > now, JOBS.c.deliver_at <= until)
+    waiting = select(func.count()).where(*delivered, JOBS.c.state == rows.QUEUED, JOBS.c.due_at <= now)
     async with database.opened().sessions() as session:
         # Most of the time there are none, and a look takes no lock.
         if await session.scalar(query.limit(1)) is None:
             return []
+        room = most if ahead is None else min(most, ahead - (await session.scalar(waiting) or 0))
+    if room < 1:
+        return []
     async with database.opened().sessions.begin() as session:
-        ids = list(await session.scalars(query.limit(most).with_for_update(skip_locked=True)))
+        ids = list(await session.scalars(query.limit(room).with_for_update(skip_locked=True)))
         await session.execute(update(JOBS).where(JOBS.c.id.in_(ids)).values(deliver_at=until))
     return ids
 
