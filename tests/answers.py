@@ -77,17 +77,17 @@ def defaults() -> dict[str, Any]:
     found = {}
     for name, question in questions().items():
         if question.get("multiselect"):
-            found |= {f"{name}.{value}": value in _default(question) for value in values(question)}
+            found |= {f"{name}.{value}": value in _default(question, found) for value in values(question)}
         elif values(question):
-            found[name] = _default(question)
+            found[name] = _default(question, found)
     return found
 
 
-def _default(question: dict[str, Any]) -> Any:
-    """A capability's is an expression of the preset, and `--defaults` takes the default preset."""
+def _default(question: dict[str, Any], before: dict[str, Any]) -> Any:
+    """A capability's is an expression of the preset, and of the answers `before` it; `--defaults` takes the default preset."""
     if "{%" not in str(question["default"]) and "{{" not in str(question["default"]):
         return question["default"]
-    return yaml.safe_load(_compiled(question["default"]).render(preset=config()["preset"]["default"]))
+    return yaml.safe_load(_compiled(question["default"]).render(before | {"preset": config()["preset"]["default"]}))
 
 
 @cache

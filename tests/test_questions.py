@@ -112,6 +112,8 @@ REFUSALS = [
     ("auth", "password", "'password' is not in ['none', 'api_key', 'jwt', 'session', 'oidc']"),
     ("jobs", "celery", "'celery' is not in ['none'"),
     ("jobs", "procrastinate", "answer -d database=postgresql too, or -d jobs=none"),
+    ("jobs_broker", "kafka", "'kafka' is not in ['none', 'redis', 'rabbitmq', 'nats']"),
+    ("jobs_broker", "redis", "answer -d jobs_broker=none, or -d jobs=taskiq"),
     ("preset", "all", "is not in ['standard', 'minimal', 'everything', 'choose']"),
 ]
 

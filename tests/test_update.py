@@ -197,6 +197,16 @@ def test_what_an_answer_needs_is_not_taken_from_under_it(template: Path, tmp_pat
     assert slipway.files(service) == before
 
 
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_the_broker_of_jobs_comes_and_goes_with_them(template: Path, tmp_path: Path, framework: str) -> None:
+    service = slipway.render(template, tmp_path / "orders", {"framework": framework})
+    slipway.start_history(service)
+    for jobs, broker in (("taskiq", "redis"), ("none", "none")):
+        slipway.update(service, {"jobs": jobs})
+        assert recorded(service)["jobs_broker"] == broker
+        slipway.save(service, f"jobs={jobs}")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_a_deleted_example_stays_deleted(template: Path, tmp_path: Path, framework: str) -> None:

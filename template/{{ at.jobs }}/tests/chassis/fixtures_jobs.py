@@ -13,7 +13,7 @@ from app.chassis import local_server
 from tests.chassis import discovered
 from tests.chassis.forked import Forked, call
 from tests.chassis.outage import free_port
-from tests.chassis.running import Service, called, eventually, migrate
+from tests.chassis.running import Service, called, eventually, has, migrate
 
 EARLY = ("trial",)
 Start = Callable[..., Service]
@@ -97,7 +97,10 @@ class Trial:
 
 
 @pytest.fixture(scope="session")
-def trial(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
+def trial(request: pytest.FixtureRequest, start: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
+    if has("job_broker"):
+        # Without one there is nothing to be seen.
+        request.getfixturevalue("job_broker")
     with local_server.test_database(f"test_jobs_{os.getpid()}") as url, ExitStack() as stack:
         migrate(url)
         service = start(DATABASE_URL=url, BACKGROUND="none")

@@ -49,7 +49,7 @@ async def attempt(job_id: UUID) -> Ended:
             unit.outcome = WITHDRAWN
         except asyncio.CancelledError:
             unit.outcome = RETURNED
-            await store.ask(store.give_back, one)
+            await store.ask(store.give_back, one, datetime.now(UTC))
             raise
         except Exception as error:  # noqa: BLE001 - whatever a job raises is its failure
             now = datetime.now(UTC)
@@ -87,7 +87,7 @@ async def as_coroutine(running: Awaitable[None]) -> None:
 
 async def withdraw() -> None:
     """Tell those that run here and are not theirs any more."""
-    ours = {job_id: one.number for job_id, (one, _) in _running.items()}
+    ours = begun()
     if not ours:
         return
     theirs = await store.ask(store.still_running, ours)
@@ -96,6 +96,11 @@ async def withdraw() -> None:
             one, running = _running[job_id]
             one.withdrawn = True
             running.cancel()
+
+
+def begun() -> dict[UUID, int]:
+    """What runs here, and the number of the attempt."""
+    return {job_id: one.number for job_id, (one, _) in _running.items()}
 
 
 # -- what a job's own code asks ----------------------------------------------------------------------------------------

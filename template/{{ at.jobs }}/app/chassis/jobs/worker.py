@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from app.chassis import jobs, readiness
-from app.chassis.jobs import engine, rows, running, store
+from app.chassis.jobs import delivery, rows, running, store
 from app.chassis.jobs.declared import Job, known
 from app.chassis.settings import load
 
@@ -26,13 +26,13 @@ async def work(stop: asyncio.Event) -> None:
     readiness.watch("worker", check_connected)
     upkeep = asyncio.create_task(keep_up(stop))
     try:
-        await engine.consume(stop)
+        await delivery.consume(stop)
     finally:
         upkeep.cancel()
 
 
 def check_connected() -> None:
-    if not engine.connected():
+    if not delivery.connected():
         raise readiness.NotReady("the worker has no connection to its queue")
 
 

@@ -29,6 +29,9 @@ class Job(models.Model):
     due_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+    # When it is to be handed to a worker, again if nobody has begun; and until when the one who runs it has it.
+    deliver_at = models.DateTimeField(null=True, db_index=True)
+    leased_until = models.DateTimeField(null=True)
 
     class Meta:
         db_table = "chassis_jobs"

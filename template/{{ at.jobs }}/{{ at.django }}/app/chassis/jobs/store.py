@@ -10,7 +10,7 @@ import orjson
 from django.db import IntegrityError, transaction
 from django.db.models import Count, Min, QuerySet
 
-from app.chassis.jobs import rows, sending, threads
+from app.chassis.jobs import leases, rows, sending, threads
 from app.chassis.jobs.models import Job
 from app.chassis.jobs.rows import Attempt, Withdrawn
 
@@ -26,12 +26,13 @@ ask = threads.call
 def begin(job_id: UUID, now: datetime) -> Attempt | None:
     """None when there is nothing to do any more."""
     row = Job.objects.select_for_update().filter(id=job_id, state__in=rows.LIVE).first()
-    if row is None:
+    if row is None or leases.kept(vars(row), now):
         return None
     again = row.state == rows.RUNNING
     row.state, row.attempts, row.unique_key = rows.RUNNING, row.attempts + 1, None
     row.started_at = row.started_at or now
-    row.save(update_fields=["state", "attempts", "unique_key", "started_at"])
+    row.deliver_at = row.leased_until = leases.until(now)
+    row.save(update_fields=["state", "attempts", "unique_key", "started_at", "deliver_at", "leased_until"])
     return Attempt(job_id, row.name, row.owner, row.arguments, orjson.loads(row.carrier), row.attempts, again)
 
 
@@ -42,20 +43,23 @@ def finish(one: Attempt, result: str | None, now: datetime) -> None:
 
 def fail(one: Attempt, again_at: datetime | None, error: str, detail: str, now: datetime) -> None:
     """To be tried again, or dead."""
-    ended = {"state": rows.FAILED, "finished_at": now} if again_at is None else {"due_at": again_at}
+    if again_at is None:
+        ended: dict[str, Any] = {"state": rows.FAILED, "finished_at": now}
+    else:
+        ended = {"due_at": again_at, "deliver_at": leases.offered(again_at)}
     with suppress(Withdrawn):
         _end(one, **{"state": rows.QUEUED, "error": error, "detail": detail} | ended)
 
 
-def give_back(one: Attempt) -> None:
+def give_back(one: Attempt, now: datetime) -> None:
     """It was no attempt: whoever takes it next begins with the same number."""
     with suppress(Withdrawn):
-        _end(one, state=rows.QUEUED, attempts=one.number - 1)
+        _end(one, state=rows.QUEUED, attempts=one.number - 1, deliver_at=leases.offered(now))
 
 
 def _end(one: Attempt, **values: Any) -> None:
     reached = {} if one.done is None else {"done": one.done, "total": one.total}
-    if not _change(one, values | reached):
+    if not _change(one, leases.NONE | values | reached):
         raise Withdrawn
 
 
@@ -85,7 +89,7 @@ def find(job_id: UUID, owner: str) -> Row | None:
 def cancel(job_id: UUID, owner: str, now: datetime) -> None:
     """Whoever runs it learns of it, and cannot commit any more."""
     its = Job.objects.filter(id=job_id, owner=owner, state__in=rows.LIVE)
-    its.update(state=rows.CANCELLED, finished_at=now, unique_key=None)
+    its.update(state=rows.CANCELLED, finished_at=now, unique_key=None, **leases.NONE)
 
 
 # -- the worker's upkeep -----------------------------------------------------------------------------------------------

@@ -1,20 +1,25 @@
-"""The database for an event loop: a thread for each call, which nobody waits for at the end of the process."""
+"""The database for an event loop: each call has a thread, for which nobody waits at the end of the process."""
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
-from queue import SimpleQueue
-from typing import Any, ParamSpec, TypeVar
+from queue import Empty, SimpleQueue
+from typing import Any, Final, ParamSpec, TypeVar
 
 from django.db import connections
+
+from app.chassis import database
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
+IDLE_SECONDS: Final = 5.0
+_idle: "deque[SimpleQueue[Callable[[], None]]]" = deque()
 _given: Callable[[Callable[[], None]], None] | None = None
 
 
@@ -38,22 +43,44 @@ async def call(work: Callable[Given, Result], *args: Given.args, **kwargs: Given
             loop.call_soon_threadsafe(told)
 
     if _given is None:
-        threading.Thread(target=closing(run), name="job", daemon=True).start()
+        hand_over(run)
     else:
         _given(run)
     return await future
 
 
-def closing(run: Callable[[], None]) -> Callable[[], None]:
-    """A connection belongs to its thread, and this one ends."""
+def hand_over(run: Callable[[], None]) -> None:
+    """To a thread that has just had work, and its connection still, else to a new one."""
+    try:
+        _idle.pop().put(run)
+    except IndexError:
+        threading.Thread(target=serve, args=(run,), name="job", daemon=True).start()
 
-    def closed() -> None:
-        try:
+
+def serve(run: Callable[[], None] | None) -> None:
+    """What it is given, until nothing comes for a while: a connection belongs to its thread, and ends with it."""
+    given: SimpleQueue[Callable[[], None]] = SimpleQueue()
+    try:
+        while run is not None:
+            database.renew_connection()
             run()
-        finally:
-            connections.close_all()
+            database.renew_connection()
+            _idle.append(given)
+            run = following(given)
+    finally:
+        connections.close_all()
 
-    return closed
+
+def following(given: "SimpleQueue[Callable[[], None]]") -> Callable[[], None] | None:
+    try:
+        return given.get(timeout=IDLE_SECONDS)
+    except Empty:
+        try:
+            _idle.remove(given)
+        except ValueError:
+            # Somebody has chosen it in this moment.
+            return given.get()
+        return None
 
 
 def elsewhere(work: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:

@@ -28,5 +28,8 @@ JOBS = Table(
     Column("due_at", Instant, nullable=False),
     Column("started_at", Instant),
     Column("finished_at", Instant),
+    # When it is to be handed to a worker, again if nobody has begun; and until when the one who runs it has it.
+    Column("deliver_at", Instant, index=True),
+    Column("leased_until", Instant),
     Index("ix_chassis_jobs_state_finished_at", "state", "finished_at"),
 )

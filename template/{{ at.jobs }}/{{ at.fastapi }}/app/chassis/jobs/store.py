@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.chassis import database
-from app.chassis.jobs import rows, sending
+from app.chassis.jobs import leases, rows, sending
 from app.chassis.jobs.models import JOBS
 from app.chassis.jobs.rows import Attempt, Withdrawn
 
@@ -33,7 +33,7 @@ async def begin(job_id: UUID, now: datetime) -> Attempt | None:
     """None when there is nothing to do any more."""
     async with database.opened().sessions.begin() as session:
         row = (await session.execute(select(JOBS).where(JOBS.c.id == job_id).with_for_update())).mappings().first()
-        if row is None or row["state"] not in rows.LIVE:
+        if row is None or row["state"] not in rows.LIVE or leases.kept(dict(row), now):
             return None
         number = row["attempts"] + 1
         begun = {
@@ -41,6 +41,8 @@ async def begin(job_id: UUID, now: datetime) -> Attempt | None:
             "attempts": number,
             "started_at": row["started_at"] or now,
             "unique_key": None,
+            "deliver_at": leases.until(now),
+            "leased_until": leases.until(now),
         }
         await session.execute(update(JOBS).where(JOBS.c.id == job_id).values(begun))
     again = row["state"] == rows.RUNNING
@@ -55,22 +57,26 @@ async def finish(session: AsyncSession, one: Attempt, result: str | None, now: d
 
 async def fail(one: Attempt, again_at: datetime | None, error: str, detail: str, now: datetime) -> None:
     """To be tried again, or dead."""
-    ended = {"state": rows.FAILED, "finished_at": now} if again_at is None else {"due_at": again_at}
+    if again_at is None:
+        ended: dict[str, Any] = {"state": rows.FAILED, "finished_at": now}
+    else:
+        ended = {"due_at": again_at, "deliver_at": leases.offered(again_at)}
     with suppress(Withdrawn):
         async with database.opened().sessions.begin() as session:
             await _end(session, one, **{"state": rows.QUEUED, "error": error, "detail": detail} | ended)
 
 
-async def give_back(one: Attempt) -> None:
+async def give_back(one: Attempt, now: datetime) -> None:
     """It was no attempt: whoever takes it next begins with the same number."""
+    again = {"state": rows.QUEUED, "attempts": one.number - 1, "deliver_at": leases.offered(now)}
     with suppress(Withdrawn):
         async with database.opened().sessions.begin() as session:
-            await _end(session, one, state=rows.QUEUED, attempts=one.number - 1)
+            await _end(session, one, **again)
 
 
 async def _end(session: AsyncSession, one: Attempt, **values: Any) -> None:
     reached = {} if one.done is None else {"done": one.done, "total": one.total}
-    if not await _change(session, one, values | reached):
+    if not await _change(session, one, leases.NONE | values | reached):
         raise Withdrawn
 
 
@@ -106,7 +112,7 @@ async def find(session: AsyncSession, job_id: UUID, owner: str) -> Row | None:
 async def cancel(session: AsyncSession, job_id: UUID, owner: str, now: datetime) -> None:
     """Whoever runs it learns of it, and cannot commit any more."""
     its = (JOBS.c.id == job_id, JOBS.c.owner == owner, JOBS.c.state.in_(rows.LIVE))
-    ended = {"state": rows.CANCELLED, "finished_at": now, "unique_key": None}
+    ended = {"state": rows.CANCELLED, "finished_at": now, "unique_key": None} | leases.NONE
     await session.execute(update(JOBS).where(*its).values(ended))
 
 

@@ -32,6 +32,8 @@ class Migration(migrations.Migration):
                 ("due_at", models.DateTimeField()),
                 ("started_at", models.DateTimeField(null=True)),
                 ("finished_at", models.DateTimeField(null=True)),
+                ("deliver_at", models.DateTimeField(null=True, db_index=True)),
+                ("leased_until", models.DateTimeField(null=True)),
             ],
             options={
                 "db_table": "chassis_jobs",

@@ -32,10 +32,13 @@ def upgrade() -> None:
         sa.Column("due_at", tables.Instant(), nullable=False),
         sa.Column("started_at", tables.Instant()),
         sa.Column("finished_at", tables.Instant()),
+        sa.Column("deliver_at", tables.Instant()),
+        sa.Column("leased_until", tables.Instant()),
         sa.PrimaryKeyConstraint("id", name="pk_chassis_jobs"),
         sa.UniqueConstraint("unique_key", name="uq_chassis_jobs_unique_key"),
     )
     op.create_index("ix_chassis_jobs_state_finished_at", "chassis_jobs", ["state", "finished_at"])
+    op.create_index("ix_chassis_jobs_deliver_at", "chassis_jobs", ["deliver_at"])
 
 
 def downgrade() -> None:
