@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
@@ -20,6 +20,7 @@ from app.chassis.jobs.celery_app import application
 log = structlog.get_logger()
 theirs = logging.getLogger("celery")
 
+UNREADABLE: Final = (ValueError, TypeError, LookupError)
 Over = Callable[[], object]
 """Called when the broker may forget it."""
 Take = Callable[[UUID, Over], object]
@@ -54,6 +55,9 @@ class Worker:
         except WorkerShutdown as error:
             # It has a cause when the broker was lost.
             end = error.__cause__
+        except UNREADABLE as error:
+            # Redis's client breaks off at what is no message; it is gone, and the next one may be.
+            log.warning("jobs.malformed", reason=repr(error))
         except BaseException as error:  # noqa: BLE001 - as every other end
             end = error
         self.connected = False
