@@ -55,11 +55,12 @@ class Worker:
         except WorkerShutdown as error:
             # It has a cause when the broker was lost.
             end = error.__cause__
-        except UNREADABLE as error:
-            # Redis's client breaks off at what is no message; it is gone, and the next one may be.
-            log.warning("jobs.malformed", reason=repr(error))
         except BaseException as error:  # noqa: BLE001 - as every other end
             end = error
+        if self.connected and isinstance(end, UNREADABLE):
+            # Redis's client breaks off at what is no message: it is gone by then, and the next one may be one.
+            log.warning("jobs.malformed", reason=repr(end))
+            end = None
         self.connected = False
         # The cold way: whatever it waits for has a limit.
         with suppress(Exception):

@@ -45,7 +45,6 @@ async def consume(stop: asyncio.Event) -> None:
         except Exception as error:  # noqa: BLE001 - the next time may go well
             # Not repr: redis's errors say there that they are of the network, and no more.
             log.warning("jobs.queue_lost", reason=f"{type(error).__name__}: {error}")
-        if not stop.is_set():
             await wait(stop, PAUSE_SECONDS)
     await hands.finish()
 
