@@ -118,7 +118,7 @@ def test_every_job_is_done_once_whatever_ends(trial: Trial) -> None:
     with hiring(trial) as hire:
         proxy = Proxy(job_queue.URL)
         proxy.end()
-        its = [next(names) for _ in range(25)]
+        its = [next(names) for _ in range(80)]
         jobs = [trial.enqueue("slow", name=name, seconds=0.3) for name in its]
         cut = cycle((False, True))
         for _ in range(4):
