@@ -200,8 +200,18 @@ def _fill(row: dict[str, Any], missing: set[Pair], asked: Choices, chance: Rando
 NOT_AT_RUN_TIME = {"ci", "license", "preset"}
 
 
-# Nothing of the one is read by the other: that both are there is enough, and no whole suite for each pair of their answers.
-APART = {frozenset({"auth", "events"})}
+# Nothing of the one is read by the other, which answer it has: that the features work with both is enough, and no whole suite for each pair.
+APART = {
+    frozenset(pair)
+    for pair in (
+        ("auth", "events"),
+        ("auth", "jobs"),
+        ("auth", "jobs_broker"),
+        ("cache", "jobs_broker"),
+        ("events", "jobs"),
+        ("events", "jobs_broker"),
+    )
+}
 
 
 def at_run_time() -> Choices:

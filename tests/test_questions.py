@@ -110,7 +110,7 @@ REFUSALS = [
     ("events", "pulsar", "'pulsar' is not in ['none', 'nats', 'rabbitmq', 'redis', 'kafka']"),
     ("cache", "memcached", "'memcached' is not in ['none', 'redis']"),
     ("auth", "password", "'password' is not in ['none', 'api_key', 'jwt', 'session', 'oidc']"),
-    ("jobs", "celery", "'celery' is not in ['none'"),
+    ("jobs", "cron", "'cron' is not in ['none'"),
     ("jobs", "procrastinate", "answer -d database=postgresql too, or -d jobs=none"),
     ("jobs_broker", "kafka", "'kafka' is not in ['none', 'redis', 'rabbitmq', 'nats']"),
     ("jobs_broker", "redis", "answer -d jobs_broker=none, or -d jobs=taskiq"),

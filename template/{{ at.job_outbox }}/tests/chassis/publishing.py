@@ -1,15 +1,15 @@
 """Hands the ids of jobs to the broker, each so many times."""
 
-import asyncio
 import sys
 from uuid import UUID
 
-from app.chassis.jobs import engine
+# The command first: it loads the framework, and the engine imports the models.
+from app.chassis.jobs import command, engine
 
 
 def main() -> None:
     times, *ids = sys.argv[1:]
-    asyncio.run(publish([UUID(one) for one in ids] * int(times)))
+    command.run(lambda: publish([UUID(one) for one in ids] * int(times)))
 
 
 async def publish(ids: list[UUID]) -> None:

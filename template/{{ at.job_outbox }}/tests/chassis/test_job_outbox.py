@@ -118,7 +118,7 @@ def test_every_job_is_done_once_whatever_ends(trial: Trial) -> None:
     with hiring(trial) as hire:
         proxy = Proxy(job_queue.URL)
         proxy.end()
-        its = [next(names) for _ in range(25)]
+        its = [next(names) for _ in range(80)]
         jobs = [trial.enqueue("slow", name=name, seconds=0.3) for name in its]
         cut = cycle((False, True))
         for _ in range(4):
@@ -131,7 +131,8 @@ def test_every_job_is_done_once_whatever_ends(trial: Trial) -> None:
                 time.sleep(1.0)
             worker.kill()
         proxy.begin()
-        trial.standing()
+        # All may be done by now: one that is told to stop before it has begun does not do so in order.
+        trial.standing().ready()
         found = succeeded(trial, jobs)
         assert [trial.notes(name) for name in its] == [1] * len(its)
         # Or nothing was killed in the middle of one.
