@@ -200,7 +200,7 @@ def _fill(row: dict[str, Any], missing: set[Pair], asked: Choices, chance: Rando
 NOT_AT_RUN_TIME = {"ci", "license", "preset"}
 
 
-# Nothing of the one is read by the other, which answer it has: that the features work with both is enough, and no whole suite for each pair.
+# Nothing of the one reads which answer the other has: that the features work with both is enough, and no whole suite for each pair.
 APART = {
     frozenset(pair)
     for pair in (
