@@ -159,6 +159,16 @@ def test_what_another_queue_has_left_is_taken_up(trial: Trial) -> None:
     assert trial.notes(name) == 1
 
 
+def test_a_job_of_somebody_whose_clock_is_ahead_is_done(trial: Trial) -> None:
+    trial.alone()
+    name = next(names)
+    job = trial.enqueue("note", name=name)
+    assert trial.service.http.put("/probe/early-jobs").status_code == 204
+    trial.standing()
+    trial.when(job, "succeeded")
+    assert trial.notes(name) == 1
+
+
 def test_without_the_address_of_a_broker_jobs_are_done_in_development_alone(trial: Trial) -> None:
     with hiring(trial) as hire:
         refused = hire(JOBS_BROKER_URL="")

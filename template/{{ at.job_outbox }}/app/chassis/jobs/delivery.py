@@ -43,10 +43,11 @@ async def live() -> None:
 
 
 async def adopt() -> None:
-    """What another queue of this service left in the table, or old code that is still running leaves there."""
+    """What another queue of this service left in the table, or old code that is still running or ahead leaves there."""
     while True:
         try:
             await store.ask(outbox.adopt, leases.until(datetime.now(UTC)))
+            await store.ask(outbox.correct, datetime.now(UTC))
         except Exception as error:  # noqa: BLE001 - as above
             log.warning("jobs.not_adopted", reason=repr(error))
         await asyncio.sleep(ADOPT_SECONDS)

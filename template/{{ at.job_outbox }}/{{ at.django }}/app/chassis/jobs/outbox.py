@@ -51,3 +51,8 @@ def adopt(until: datetime) -> None:
     strange = Job.objects.filter(deliver_at=None, leased_until=None)
     strange.filter(state=rows.QUEUED).update(deliver_at=F("due_at"))
     strange.filter(state=rows.RUNNING).update(deliver_at=until, leased_until=until)
+
+
+def correct(now: datetime) -> None:
+    """What was enqueued in the future was enqueued by somebody whose clock is ahead: it is due."""
+    Job.objects.filter(state=rows.QUEUED, created_at__gt=now, deliver_at__gt=now).update(deliver_at=now)
