@@ -297,13 +297,12 @@ def test_a_load_that_never_ends_holds_up_nobody_for_longer_than_its_lease(
     stuck, other, _ = (service.ready() for service in caching)
     # Before the lease of one second begins, so that a busy machine makes it longer and never shorter.
     started = time.monotonic()
-    with begun(folder, stuck, "leased"):
-        with ThreadPoolExecutor(1) as pool:
-            later = pool.submit(folder.get, other, "leased")
-            eventually(lambda: folder.loads == 2, seconds=10)
-            assert time.monotonic() - started > 0.9
-            folder.remove("hold")
-            assert later.result().json()["text"] == "first"
+    with begun(folder, stuck, "leased"), ThreadPoolExecutor(1) as pool:
+        later = pool.submit(folder.get, other, "leased")
+        eventually(lambda: folder.loads == 2, seconds=10)
+        assert time.monotonic() - started > 0.9
+        folder.remove("hold")
+        assert later.result().json()["text"] == "first"
 
 
 # -- whose it is -------------------------------------------------------------------------------------------------------
