@@ -33,7 +33,10 @@ OF_A_FEATURE = {
     *("utils.py", "helpers.py"),
 }
 # Named in the pages, read by others: make, continuous integration, Django.
-OTHERS = {"ARGS", "INSTALLED_APPS", "SCHEMATHESIS_EXAMPLES", "TEMPLATE_UPDATE_TOKEN", "UV"}
+OTHERS = {
+    *("ARGS", "INSTALLED_APPS", "SASL_PLAINTEXT", "SASL_SSL", "SCHEMATHESIS_EXAMPLES", "SSL_CERT_FILE"),
+    *("TEMPLATE_UPDATE_TOKEN", "UV"),
+}
 AGENTS_LINES = 120
 
 Page = pytest.mark.parametrize("page", PAGES)

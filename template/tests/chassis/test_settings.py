@@ -33,7 +33,7 @@ def refused(start: Start, production: Service) -> dict[str, Service]:
         "missing": start(SECRET_KEY=None, ALLOWED_HOSTS=None),
         "weak": start(SECRET_KEY="0123456789" * 4, DATABASE_URL=another_kind),
         "environment": start(ENVIRONMENT="prod"),
-        "taken": start(PORT=str(production.port)),
+        "taken": start(PORT=str(production.ready().port)),
         "same": start(PORT="8999", MANAGEMENT_PORT="8999"),
     }
 
