@@ -30,7 +30,8 @@ def once_is_enough() -> dict[str, list[str]]:
             if row[question] == "none":
                 continue
             new = {(question, row["framework"], row["database"]), (question, row["framework"], row[question])}
-            new |= {(question, row["framework"], row[question], row["jobs_broker"])} if question == "jobs" else set()
+            # What speaks to the broker of jobs is one text for both frameworks.
+            new |= {(question, row[question], row["jobs_broker"])} if question == "jobs" else set()
             found += [] if new - seen else files
             seen |= new
         spared[answers.label(row)] = found
