@@ -24,8 +24,8 @@ SECONDS = 0.05
 CAPACITY = PLACES / SECONDS
 BURST = 1.5
 BURSTING = 50
-# How much has to be done in a burst, of CAPACITY * BURST, and how often it may be tried.
-ENOUGH = CAPACITY * BURST / 4
+# How much has to be done and refused in a burst, of CAPACITY * BURST, and how often it may be tried.
+ENOUGH, TOO_MUCH = CAPACITY * BURST / 4, 2.7 * CAPACITY * BURST
 BURSTS = 5
 PLAIN, CRITICAL, LIVE, READY = "/probe/plain", "/probe/critical", "/livez", "/readyz"
 
@@ -43,6 +43,9 @@ class History:
 
     def done(self) -> int:
         return sum(one.served for one in self.to(PLAIN, CRITICAL))
+
+    def refused(self) -> int:
+        return sum(is_refused(one) for one in self.to(PLAIN, CRITICAL))
 
 
 _telling = Lock()
@@ -65,8 +68,9 @@ def overload(service: Service) -> History:
         visits = visit(service.port, burst())
         counts = {criticality: count - before[criticality] for criticality, count in rejected(service).items()}
         story = History(visits, counts, service.metric("admission_limit"))
-        # A machine that stood still meanwhile could do nothing, and whoever waits for that long is refused.
-        if story.done() > ENOUGH:
+        # A machine that stood still meanwhile could do nothing, and whoever waits for that long is refused. One that sends the load
+        # later than it should is not overloaded.
+        if story.done() > ENOUGH and story.refused() > TOO_MUCH:
             break
     return story
 
