@@ -182,15 +182,18 @@ def _search(rows: list[dict[str, Any]], wanted: set[Pair], asked: Choices, chanc
     missing = wanted - met(rows)
     while missing:
         row = _fill(dict(chance.choice(sorted(missing, key=sorted_pair))), missing, asked, chance)
-        rows.append(row)
-        missing -= pairs(row)
+        if row is not None:
+            rows.append(row)
+            missing -= pairs(row)
     return rows
 
 
-def _fill(row: dict[str, Any], missing: set[Pair], asked: Choices, chance: Random) -> dict[str, Any]:
-    """Answers the other questions of a row so that most missing pairs meet in it."""
+def _fill(row: dict[str, Any], missing: set[Pair], asked: Choices, chance: Random) -> dict[str, Any] | None:
+    """Answers the other questions of a row so that most missing pairs meet in it; None where that came to no end."""
     for name in chance.sample(sorted(asked.keys() - row.keys()), k=len(asked) - len(row)):
         able = [value for value in asked[name] if possible(row | {name: value})]
+        if not able:
+            return None
         met_with = [sum(frozenset(((name, value), other)) in missing for other in row.items()) for value in able]
         row[name] = max(zip(met_with, chance.sample(range(len(met_with)), k=len(met_with)), able, strict=True))[2]
     return row
@@ -236,6 +239,13 @@ def apart() -> list[dict[str, Any]]:
     *older, _ = choices()["python_version"]
     asked = at_run_time() | {"python_version": older, "example": [True]}
     rows = _search([], all_pairs(asked) - met(pairwise()), asked, Random(0))  # noqa: S311 - no secret
+    return [defaults() | row for row in rows]
+
+
+def meeting(*questions: tuple[str, str], asked: Choices) -> list[dict[str, Any]]:
+    """As few rows as greedy searches find in which the answers of `asked` to each two of these questions meet, and defaults beside them."""
+    wanted = {pair for pair in all_pairs(asked) if tuple(sorted(name for name, _ in pair)) in {tuple(sorted(two)) for two in questions}}
+    rows = min((_search([], wanted, asked, Random(seed)) for seed in range(8)), key=len)  # noqa: S311 - no secret
     return [defaults() | row for row in rows]
 
 

@@ -29,7 +29,10 @@ def taken(*, alone: bool) -> Iterator[None]:
 
 
 @contextmanager
-def one_suite() -> Iterator[None]:
-    """Each starts some 30 processes and fills two cores by itself: two at a time only wait for each other."""
-    with _locked("suite"):
+def one_suite(kind: str = "suite") -> Iterator[None]:
+    """Each starts some 30 processes and fills two cores by itself: two at a time only wait for each other.
+
+    One of another kind may run beside it: parts of suites, which wait for most of their time.
+    """
+    with _locked(kind):
         yield

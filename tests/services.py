@@ -86,9 +86,9 @@ def shared_lock(service: Path) -> Iterator[None]:
         copy2(service / "uv.lock", stored)
 
 
-def make(service: Path, *targets: str, env: dict[str, str], timeout: float = 600) -> str:
-    """Runs `make` in the service and returns what it printed; a failure shows the end of that."""
-    with shared_lock(service), machine.one_suite() if "test" in targets else nullcontext():
+def make(service: Path, *targets: str, env: dict[str, str], timeout: float = 600, kind: str = "suite") -> str:
+    """Runs `make` in the service and returns what it printed; a failure shows the end of that. Of a `kind` one `test` at a time."""
+    with shared_lock(service), machine.one_suite(kind) if "test" in targets else nullcontext():
         done = subprocess.run(
             ["make", "--no-print-directory", *targets],
             cwd=service,

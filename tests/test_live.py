@@ -13,32 +13,20 @@ import template as slipway
 pytestmark = [pytest.mark.slow, pytest.mark.suite]
 
 ROWS = answers.pairwise()
-# Each starts dozens of processes, of its own framework on its own database with its own broker; nothing else makes a difference.
-DOZENS = {
-    "events": ["tests/chassis/test_events.py"],
-    "jobs": ["tests/chassis/test_jobs.py", "tests/chassis/test_procrastinate_kills.py", "tests/chassis/test_job_outbox.py"],
-}
-
-
-def once_is_enough() -> dict[str, list[str]]:
-    """By a row's label the files of DOZENS that rows before it have run on all that makes a difference."""
-    seen: set[tuple[str, ...]] = set()
-    spared = {}
-    for row in (row for row in ROWS if row["python_version"] != "3.14"):
-        found = []
-        for question, files in DOZENS.items():
-            if row[question] == "none":
-                continue
-            new = {(question, row["framework"], row["database"]), (question, row["framework"], row[question])}
-            # What speaks to the broker of jobs is one text for both frameworks.
-            new |= {(question, row[question], row["jobs_broker"])} if question == "jobs" else set()
-            found += [] if new - seen else files
-            seen |= new
-        spared[answers.label(row)] = found
-    return spared
-
-
-SPARED = once_is_enough()
+# Each starts dozens of processes and takes as long as all the rest of a suite: they run in rows of their own, with what makes a difference.
+DOZENS = ["test_events.py", "test_jobs.py", "test_job_outbox.py", "test_procrastinate_kills.py"]
+OF_DOZENS = answers.meeting(
+    ("framework", "database"),
+    ("framework", "events"),
+    ("framework", "jobs"),
+    ("database", "jobs"),
+    # What speaks to the broker of jobs is one text for both frameworks.
+    ("jobs", "jobs_broker"),
+    asked={
+        name: [answer for answer in answers.choices()[name] if answer != "none" or name == "jobs_broker"]
+        for name in ("framework", "database", "jobs", "jobs_broker", "events")
+    },
+)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=answers.label)
@@ -49,7 +37,7 @@ def test_a_service_passes_its_own_lint_and_tests(template: Path, tmp_path: Path,
         pytest.skip("rendered as it was when it last passed (delete .cache/passed to run it anyway)")
     slipway.start_history(service)
     services.make(service, "lint", env=env)
-    spared = " ".join(f"--ignore={path}" for path in SPARED.get(answers.label(row), ()))
+    spared = " ".join(f"--ignore=tests/chassis/{name}" for name in DOZENS)
     printed = services.make(service, "test", f"ARGS={spared}", env=env)
     assert " passed" in printed
     if silent := re.search(r"no (\w+) answers", printed):
@@ -57,9 +45,21 @@ def test_a_service_passes_its_own_lint_and_tests(template: Path, tmp_path: Path,
     services.passed(service)
 
 
+@pytest.mark.parametrize("row", OF_DOZENS, ids=answers.label)
+def test_events_and_jobs_survive_what_ends_their_processes(template: Path, tmp_path: Path, row: dict[str, Any]) -> None:
+    service = slipway.render(template, tmp_path / "orders", row)
+    slipway.start_history(service)
+    env = services.surroundings(service, database=row["database"], python=row["python_version"])
+    here = " ".join(f"tests/chassis/{name}" for name in DOZENS if (service / "tests/chassis" / name).exists())
+    printed = services.make(service, "test", f"ARGS={here}", env=env, kind="part")
+    assert " passed" in printed
+    if silent := re.search(r"no (\w+) answers", printed):
+        raise servers.Missing(f"{silent[1]} does not answer on its usual port: install it, like scripts/install-services.sh does")
+
+
 @pytest.mark.parametrize("row", answers.apart(), ids=answers.label)
 def test_the_features_work_with_answers_that_know_nothing_of_each_other(template: Path, tmp_path: Path, row: dict[str, Any]) -> None:
     service = slipway.render(template, tmp_path / "orders", row)
     slipway.start_history(service)
     env = services.surroundings(service, database=row["database"], python=row["python_version"])
-    assert " passed" in services.make(service, "test", "ARGS=tests/features", env=env)
+    assert " passed" in services.make(service, "test", "ARGS=tests/features", env=env, kind="part")
