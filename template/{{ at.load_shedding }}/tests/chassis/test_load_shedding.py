@@ -68,8 +68,8 @@ def overload(service: Service) -> History:
         visits = visit(service.port, burst())
         counts = {criticality: count - before[criticality] for criticality, count in rejected(service).items()}
         story = History(visits, counts, service.metric("admission_limit"))
-        # A machine that stood still meanwhile could do nothing, and whoever waits for that long is refused. One that sends the load
-        # later than it should is not overloaded.
+        # A machine that stood still meanwhile could do nothing, and whoever waits for that long is refused; one that
+        # sends the load later than it should is not overloaded.
         if story.done() > ENOUGH and story.refused() > TOO_MUCH:
             break
     return story
