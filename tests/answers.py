@@ -204,23 +204,14 @@ NOT_AT_RUN_TIME = {"ci", "license", "preset"}
 
 
 # Nothing of the one reads which answer the other has: that the features work with both is enough, and no whole suite for each pair.
-APART = {
-    frozenset(pair)
-    for pair in (
-        ("auth", "events"),
-        ("auth", "jobs"),
-        ("auth", "jobs_broker"),
-        ("cache", "jobs_broker"),
-        ("events", "jobs"),
-        ("events", "jobs_broker"),
-    )
-}
+APART = {frozenset(pair) for pair in combinations(("auth", "cache", "events", "jobs", "jobs_broker"), 2)}
 
 
 def at_run_time() -> Choices:
     return {name: listed for name, listed in choices().items() if name not in NOT_AT_RUN_TIME}
 
 
+@cache
 def pairwise() -> list[dict[str, Any]]:
     """The defaults in every framework, and what it takes beside them until every pair that matters at run time has met.
 

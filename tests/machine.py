@@ -32,7 +32,7 @@ def taken(*, alone: bool) -> Iterator[None]:
 def one_suite(kind: str = "suite") -> Iterator[None]:
     """Each starts some 30 processes and fills two cores by itself: two at a time only wait for each other.
 
-    One of another kind may run beside it: parts of suites, which wait for most of their time.
+    One of another kind may run beside it: tests that start few processes.
     """
     with _locked(kind):
         yield

@@ -13,7 +13,7 @@ import template as slipway
 pytestmark = [pytest.mark.slow, pytest.mark.suite]
 
 ROWS = answers.pairwise()
-# Each starts dozens of processes and takes as long as all the rest of a suite: they run in rows of their own, with what makes a difference.
+# Each starts dozens of processes and takes as long as all the rest of a suite: they have rows of their own, of what makes a difference.
 DOZENS = ["test_events.py", "test_jobs.py", "test_job_outbox.py", "test_procrastinate_kills.py"]
 OF_DOZENS = answers.meeting(
     ("framework", "database"),
@@ -51,7 +51,7 @@ def test_events_and_jobs_survive_what_ends_their_processes(template: Path, tmp_p
     slipway.start_history(service)
     env = services.surroundings(service, database=row["database"], python=row["python_version"])
     here = " ".join(f"tests/chassis/{name}" for name in DOZENS if (service / "tests/chassis" / name).exists())
-    printed = services.make(service, "test", f"ARGS={here}", env=env, kind="part")
+    printed = services.make(service, "test", f"ARGS={here}", env=env)
     assert " passed" in printed
     if silent := re.search(r"no (\w+) answers", printed):
         raise servers.Missing(f"{silent[1]} does not answer on its usual port: install it, like scripts/install-services.sh does")
@@ -62,4 +62,4 @@ def test_the_features_work_with_answers_that_know_nothing_of_each_other(template
     service = slipway.render(template, tmp_path / "orders", row)
     slipway.start_history(service)
     env = services.surroundings(service, database=row["database"], python=row["python_version"])
-    assert " passed" in services.make(service, "test", "ARGS=tests/features", env=env, kind="part")
+    assert " passed" in services.make(service, "test", "ARGS=tests/features", env=env, kind="features")
