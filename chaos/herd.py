@@ -34,17 +34,16 @@ class Broker:
     @classmethod
     def of(cls, service: Service) -> Self | None:
         """None for a service that has none. Raises Missing where none answers."""
-        known = service.event_broker
+        known = service.event_broker()
         if not known:
             return None
-        parts = urlsplit(known["URL"])
-        host, port = parts.hostname or "127.0.0.1", parts.port or known["USUAL_PORT"]
-        if not servers.listens(host, port):
-            raise servers.Missing(known["MISSING"])
-        broker = cls(host, port, {})
+        if not known["there"]:
+            raise servers.Missing(known["missing"])
+        parts = urlsplit(known["url"])
+        broker = cls(*known["address"], {})
         netloc = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
         through = parts._replace(netloc=f"{netloc}127.0.0.1:{broker.behind}").geturl()
-        broker.variables = known["variables"](through) | known["IMPATIENT"]
+        broker.variables = service.event_broker(through)["variables"] | known["impatient"]
         return broker
 
     def forget(self, service: Service) -> None:

@@ -1,7 +1,7 @@
 """Rendered services with a few routes that can be overloaded, as processes that can be killed."""
 
+import json
 import os
-import runpy
 import secrets
 import shutil
 import signal
@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +37,14 @@ ROUTE_EDITS = {
 }
 # Answers with a feature more; every service has the one called chaos.
 FEATURES = ("events", "jobs")
+ASK = """
+import json, sys
+from tests.chassis import event_broker as broker, outage
+print(json.dumps({
+    "url": broker.URL, "address": outage.address(broker.URL), "there": broker.is_there(), "missing": broker.MISSING,
+    "variables": broker.variables(sys.argv[1] or broker.URL), "impatient": broker.IMPATIENT,
+}))
+"""
 
 
 @dataclass
@@ -57,11 +64,12 @@ class Service:
         """Orders and their lines."""
         return ("orders", "order_lines") if self.framework == "fastapi" else ("orders_order", "orders_orderline")
 
-    @cached_property
-    def event_broker(self) -> dict[str, Any]:
-        """What the service's own tests know of the broker of its events; nothing when it has none."""
-        module = self.folder / "tests" / "chassis" / "event_broker.py"
-        return runpy.run_path(str(module)) if module.exists() else {}
+    def event_broker(self, url: str = "") -> dict[str, Any]:
+        """What the service's own tests know of the broker of its events, reached by `url`; nothing when it has none."""
+        if not (self.folder / "tests" / "chassis" / "event_broker.py").exists():
+            return {}
+        asked = subprocess.run([self.python, "-c", ASK, url], cwd=self.folder, check=True, text=True, capture_output=True)
+        return json.loads(asked.stdout)
 
     def variables(self, port: int, **settings: str) -> dict[str, str]:
         return (
@@ -172,8 +180,8 @@ def prepare(template: Path, folder: Path, framework: str, *resilience: str, post
     if given["cache"] != "none":
         # Where nobody listens; who has a server says so when the service starts.
         service.environment["CACHE_URL"] = "redis://127.0.0.1:1/0"
-    if service.event_broker:
-        service.environment |= service.event_broker["variables"]()
+    if known := service.event_broker():
+        service.environment |= known["variables"]
     if framework == "django":
         service.environment["THREADS"] = str(POOL)
     migrate = ["manage.py", "migrate"] if framework == "django" else ["-m", "app.chassis.migrate"]
