@@ -300,7 +300,7 @@ def test_a_load_that_never_ends_holds_up_nobody_for_longer_than_its_lease(
     with begun(folder, stuck, "leased"), ThreadPoolExecutor(1) as pool:
         later = pool.submit(folder.get, other, "leased")
         eventually(lambda: folder.loads == 2, seconds=10)
-        assert time.monotonic() - started > 0.9
+        assert 0.9 < time.monotonic() - started < 5
         folder.remove("hold")
         assert later.result().json()["text"] == "first"
 
