@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import compiled
+import copies
 import machine
 import pytest
 import template as slipway
@@ -29,8 +29,8 @@ def _quiet_surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _compiled() -> Iterator[None]:
-    with compiled.once():
+def _sparing() -> Iterator[None]:
+    with copies.sparing():
         yield
 
 
