@@ -45,6 +45,10 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return slipway.clone(tmp_path_factory.mktemp("template") / "slipway")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--whole", action="store_true", help="run every test of a rendered service in every row of answers")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whole suites of services come first: one worker runs them one after the other, while the others take what follows.
 
@@ -82,10 +86,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("attacks on running services")
         for line in told:
             terminalreporter.line(line)
+    _tell_what_failed_at_first(terminalreporter, reports)
 
-    # docs/decisions/0010: one attempt more, and what needed it is told.
+
+def _tell_what_failed_at_first(terminalreporter: pytest.TerminalReporter, reports: list[pytest.TestReport]) -> None:
+    """docs/decisions/0010: one attempt more, and what needed it is told."""
     failed = {report.nodeid for report in terminalreporter.stats.get("failed", [])}
-    for report in terminalreporter.stats.get("rerun", []):
-        if report.nodeid not in failed:
-            terminalreporter.section(f"failed at first, a race to be mended: {report.nodeid}")
-            terminalreporter.line(report.longreprtext)
+    again = [report for report in terminalreporter.stats.get("rerun", []) if report.nodeid not in failed]
+    told = [(report.nodeid, report.longreprtext) for report in again]
+    told += [(report.nodeid, value) for report in reports for name, value in report.user_properties if name == "failed at first"]
+    for name, text in told:
+        terminalreporter.section(f"failed at first, a race to be mended: {name}")
+        terminalreporter.line(text)

@@ -16,35 +16,29 @@ from shutil import copy2
 
 import machine
 import servers
-from template import ROOT, files, git
+from template import ROOT
 
 CACHE = ROOT / ".cache"
 
 
-def surroundings(service: Path, *, database: str, python: str) -> dict[str, str]:
+def surroundings(service: Path, *, database: str, python: str, environment: str | None = None) -> dict[str, str]:
     """Environment variables for the service's commands.
 
+    Services with the same packages share a virtual environment. One with the name `environment` serves all that say so, one
+    after the other, each with its packages alone: what they have in common is compiled and type-checked once.
     Raises `servers.Missing` when there is no such interpreter or no server for the database.
     """
+    name = f"{python}-{environment or _packages(service)}"
     found = {
-        "UV_PROJECT_ENVIRONMENT": str(CACHE / "environments" / f"{python}-{_packages(service)}"),
+        "UV_PROJECT_ENVIRONMENT": str(CACHE / "environments" / name),
         "UV_PYTHON": servers.interpreter(python),
         "UV_PYTHON_DOWNLOADS": "never",
-        "MYPY_CACHE_DIR": str(CACHE / "mypy" / f"{python}-{_packages(service)}"),
+        "MYPY_CACHE_DIR": str(CACHE / "mypy" / name),
     }
     if url := servers.database_url(database):
         found["DATABASE_URL"] = url
-    _compiled(service, os.environ | found)
-    return os.environ | found
-
-
-def _compiled(service: Path, env: dict[str, str]) -> None:
-    """Makes the environment with its bytecode, once: `uv run` would look at each of 3,000 files every time."""
-    mark = Path(env["UV_PROJECT_ENVIRONMENT"]) / "compiled"
-    if not mark.exists():
-        with shared_lock(service):
-            subprocess.run(["uv", "sync", "--quiet", "--compile-bytecode"], cwd=service, env=env, check=True)
-        mark.touch()
+    # Each of some thousand processes would compile all that it imports.
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | found
 
 
 def _packages(service: Path) -> str:
@@ -52,26 +46,6 @@ def _packages(service: Path) -> str:
     settings = tomllib.loads((service / "pyproject.toml").read_text())
     asked = [settings["project"]["requires-python"], settings["project"]["dependencies"], settings["dependency-groups"]]
     return hashlib.sha256(repr(asked).encode()).hexdigest()[:12]
-
-
-def passed_before(service: Path) -> bool:
-    """Whether a service with these very files passed on this machine; never where CI=true."""
-    return os.environ.get("CI", "").lower() not in {"true", "1"} and (CACHE / "passed" / _content(service)).exists()
-
-
-def passed(service: Path) -> None:
-    mark = CACHE / "passed" / _content(service)
-    mark.parent.mkdir(parents=True, exist_ok=True)
-    mark.touch()
-
-
-def _content(service: Path) -> str:
-    """A name for what was rendered; the answers file differs by the folder of the template alone."""
-    tracked = git(service, "ls-files").splitlines() if (service / ".git").exists() else list(files(service))
-    hashed = hashlib.sha256()
-    for path in sorted(set(tracked) - {".copier-answers.yml", "uv.lock"}):
-        hashed.update(path.encode() + b"\0" + (service / path).read_bytes() + b"\0")
-    return hashed.hexdigest()[:24]
 
 
 @contextmanager

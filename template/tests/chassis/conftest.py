@@ -9,11 +9,11 @@ import time
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from inspect import signature
 from pathlib import Path
+from threading import get_ident
 
 import pytest
 
@@ -31,13 +31,29 @@ EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES")
 # Two who may do the same. Whoever is first sends each request, and the second must not see what it gets.
 PEERS = ("one", "other")
 RESULT = pytest.StashKey["Future[None]"]()
+# By thread, as tests run beside each other.
+STARTED: dict[int, list[Service]] = {}
+LASTING: list[Service] = []
 EARLY = ("running", "promises", "useless", "without_database", "behind", "crashing", "stopping_at_once")
 # How many wait at a time: each more takes a little of the cores, too.
-BESIDE = 12
+BESIDE = 6
 DOTENV = """\
 LOG_LEVEL=DEBUG
 CORS_ORIGINS=https://app.example.com
 """
+
+
+class Lasting:
+    """A plugin of its own: what a conftest.py says of fixtures is not asked about those of the whole session."""
+
+    @staticmethod
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object]) -> Iterator[None]:
+        """What is started for several tests is not one test's own."""
+        value = yield
+        if fixturedef.scope != "function":
+            LASTING.extend(STARTED.pop(get_ident(), []))
+        return value
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -48,6 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # Each of many processes would compile what it imports.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     forked.prepare()
+    config.pluginmanager.register(Lasting())
     for module in discovered.fixtures():
         config.pluginmanager.register(module)
 
@@ -75,15 +92,31 @@ def needs(item: pytest.Item, fixture: str) -> bool:
 
 @pytest.fixture(scope="session")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
-    """`start(NAME=value)`: a process of the probe service, in a folder of its own; killed when the tests are over."""
-    with ExitStack() as stack:
+    """`start(NAME=value)`: a process of the probe service, in a folder of its own.
 
-        def started(*, dotenv: str = "", whole: bool = False, **env: str | None) -> Service:
-            service = Service(tmp_path_factory.mktemp("service"), dotenv=dotenv, whole=whole, **env)
-            stack.callback(service.stop)
-            return service
+    Killed after the test that has started it; what a fixture has started when all tests are over.
+    """
 
-        yield started
+    def started(*, dotenv: str = "", whole: bool = False, **env: str | None) -> Service:
+        service = Service(tmp_path_factory.mktemp("service"), dotenv=dotenv, whole=whole, **env)
+        STARTED.setdefault(get_ident(), []).append(service)
+        return service
+
+    yield started
+    for service in [*LASTING, *(service for services in STARTED.values() for service in services)]:
+        service.stop()
+
+
+@pytest.fixture(autouse=True)
+def _own() -> Iterator[None]:
+    yield
+    stop_own()
+
+
+def stop_own() -> None:
+    """What a test has started: each has connections to the database, which takes a hundred, and looks after them."""
+    for service in STARTED.pop(get_ident(), []):
+        service.stop()
 
 
 @pytest.fixture(scope="session")
@@ -149,6 +182,8 @@ def one_after_the_other(calls: "list[tuple[Future[None], partial[None]]]") -> No
             result.set_result(call())
         except BaseException as error:  # noqa: BLE001 - it is the test's own, and raised where the test is reported
             result.set_exception(error)
+        finally:
+            stop_own()
 
 
 def given_to(item: pytest.Function, name: str, request: pytest.FixtureRequest) -> object:

@@ -37,6 +37,8 @@ PRODUCTION = {
     "ALLOWED_HOSTS": "127.0.0.1,api.example.com,.inside.example.com",
     "HOST": "127.0.0.1",
     "SERVICE_VERSION": "7.6.5",
+    # Some thirty processes run beside each other, and a database takes a hundred connections.
+    "DATABASE_POOL_SIZE": "4",
     **discovered.variables(),
 }
 

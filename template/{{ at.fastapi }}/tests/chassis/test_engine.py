@@ -153,7 +153,7 @@ def test_a_connection_that_was_idle_for_long_is_asked_before_it_is_used(
 
 def test_the_pool_is_measured(production: Service) -> None:
     production.http.get("/probe/sql")
-    assert production.metric("db_client_connection_max") == load(Settings).database_pool_size
+    assert production.metric("db_client_connection_max") == int(production.env["DATABASE_POOL_SIZE"])
     assert production.metric("db_client_connection_count", state="idle") >= 1
     assert list(production.samples("db_client_connection_count"))[1] == ({"pool": "primary", "state": "used"}, 0)
     assert list(production.samples("db_client_connection_timeouts_total")) == [({"pool": "primary"}, 0)]
