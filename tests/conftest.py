@@ -18,7 +18,17 @@ def _quiet_surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
     settings = tmp_path_factory.mktemp("copier") / "settings.yml"
     settings.write_text("{}")
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHONPATH", "DATABASE_URL", "ENVIRONMENT", "SECRET_KEY"):
+        for name in (
+            "VIRTUAL_ENV",
+            "MAKEFLAGS",
+            "MAKELEVEL",
+            "MFLAGS",
+            "PYTHONPATH",
+            "PYTEST_ADDOPTS",
+            "DATABASE_URL",
+            "ENVIRONMENT",
+            "SECRET_KEY",
+        ):
             patch.delenv(name, raising=False)
         patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
         for role in ("AUTHOR", "COMMITTER"):
