@@ -49,6 +49,11 @@ Check = Callable[[Fleet, str, Form], list[Figure]]
 LONG = 10
 MECHANISMS = ("deadlines", "idempotency", "load_shedding")
 BROKERS = ("nats", "rabbitmq", "redis")
+ENGINES = [
+    {"jobs": "procrastinate"},
+    *({"jobs": "taskiq", "jobs_broker": broker} for broker in ("redis", "rabbitmq", "nats")),
+    *({"jobs": "celery", "jobs_broker": broker} for broker in ("redis", "rabbitmq")),
+]
 # One service for both is soon made.
 SOON = {name: [{"events": broker, "jobs": "procrastinate"}] for name, broker in (("fastapi", "nats"), ("django", "rabbitmq"))}
 FULL = Form(
@@ -59,7 +64,7 @@ FULL = Form(
     caching.Amount(processes=4, requests=200, rate=150, seconds=12),
     {"goodput": 95, "critical": 95, "timeouts": 1, "recovery": 5, "slower": 2, "sheds": 0, "away": 2},
     events={name: [{"events": broker} for broker in BROKERS] for name in FRAMEWORKS},
-    jobs={name: [{"jobs": "procrastinate"}] for name in FRAMEWORKS},
+    jobs=dict.fromkeys(FRAMEWORKS, ENGINES),
     alone=True,
     tries=1,
     patience=6,
@@ -207,7 +212,8 @@ def cached(fleet: Fleet, framework: str, form: Form) -> list[Figure]:
 def delivered(fleet: Fleet, framework: str, form: Form, kind: Kind, answers: dict[str, str]) -> list[Figure]:
     """What follows a write has its effect once, whatever dies; by another way some have none or are of nothing, unguarded some have two."""
     service = fleet.service(framework, **answers)
-    name = f"{framework}, {kind.name} by {answers[kind.name]}"
+    by = " on ".join(value for question, value in answers.items() if question.startswith(kind.name))
+    name = f"{framework}, {kind.name} by {by}"
     controls = Controls()
     with herd.of(service, kind.loops) as processes:
         for seed in range(form.tries):

@@ -21,6 +21,7 @@ MODULES = (
     "app.chassis.framework", "app.chassis.events.relaying", "app.chassis.events.consuming", "app.chassis.events.outbox",
     "app.chassis.jobs.worker", "app.chassis.jobs.queue", "app.chassis.jobs.api",
     "faststream.nats", "faststream.rabbit", "faststream.confluent", "redis.asyncio", "procrastinate", "procrastinate.worker",
+    "celery.app", "celery.worker", "kombu.transport.redis", "kombu.transport.pyamqp", "taskiq", "app.chassis.jobs.transport",
     "uvloop", "asyncpg", "psycopg_pool", "django.core.handlers.wsgi", "django.db.backends.postgresql.base",
 )  # fmt: skip
 

@@ -24,33 +24,26 @@ Edit = tuple[str, str, str]
 
 @dataclass
 class Broker:
-    """Of the service's events; it is spoken to through a port that resets can be sent from."""
+    """Of a service's events, or of its jobs; it is spoken to through a port that resets can be sent from."""
 
+    name: str
     host: str
     port: int
     variables: dict[str, str]
     behind: int = field(default_factory=free_port)
 
     @classmethod
-    def of(cls, service: Service) -> Self | None:
-        """None for a service that has none. Raises Missing where none answers."""
-        known = service.event_broker()
-        if not known:
-            return None
+    def of(cls, service: Service, name: str) -> Self:
+        """Raises Missing where none answers."""
+        known = service.broker(name)
         if not known["there"]:
             raise servers.Missing(known["missing"])
         parts = urlsplit(known["url"])
-        broker = cls(*known["address"], {})
+        broker = cls(name, *known["address"], {})
         netloc = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
         through = parts._replace(netloc=f"{netloc}127.0.0.1:{broker.behind}").geturl()
-        broker.variables = service.event_broker(through)["variables"] | known["impatient"]
+        broker.variables = service.broker(name, through)["variables"] | known["impatient"]
         return broker
-
-    def forget(self, service: Service) -> None:
-        """Leave nothing behind."""
-        text = "import json, sys; from tests.chassis import event_broker; event_broker.forget(json.loads(sys.argv[1]))"
-        command = [service.python, "-c", text, json.dumps(self.variables)]
-        subprocess.run(command, cwd=service.folder, check=False, capture_output=True, stdin=subprocess.DEVNULL)
 
 
 @dataclass
@@ -150,11 +143,11 @@ class Herd:
 
 @contextmanager
 def of(service: Service, loops: Sequence[str]) -> Iterator[Herd]:
-    """Raises Missing where no broker answers."""
-    found = Broker.of(service)
+    """Raises Missing where no broker answers. A service has one: that of its events, or that of its jobs."""
+    found = next((Broker.of(service, name) for name in service.brokers), None)
     try:
         with Herd(service, loops, found) as herd:
             yield herd
     finally:
         if found:
-            found.forget(service)
+            service.forget(found.name, found.variables)

@@ -37,14 +37,29 @@ ROUTE_EDITS = {
 }
 # Answers with a feature more; every service has the one called chaos.
 FEATURES = ("events", "jobs")
-ASK = """
+# By the module of the service's tests that knows the broker.
+ASK = {
+    "event_broker": """
 import json, sys
 from tests.chassis import event_broker as broker, outage
 print(json.dumps({
     "url": broker.URL, "address": outage.address(broker.URL), "there": broker.is_there(), "missing": broker.MISSING,
     "variables": broker.variables(sys.argv[1] or broker.URL), "impatient": broker.IMPATIENT,
 }))
-"""
+""",
+    "job_queue": """
+import json, sys, uuid
+from tests.chassis import job_queue as broker, outage
+print(json.dumps({
+    "url": broker.URL, "address": outage.address(broker.URL), "there": outage.answers(broker.URL), "missing": broker.MISSING,
+    "variables": {broker.VARIABLE: sys.argv[1] or broker.URL, "JOBS_BROKER_QUEUE": f"chaos-{uuid.uuid4().hex}"}, "impatient": {},
+}))
+""",
+}
+FORGET = {
+    "event_broker": "event_broker.forget(json.loads(sys.argv[1]))",
+    "job_queue": "job_queue.forget(json.loads(sys.argv[1])['JOBS_BROKER_QUEUE'])",
+}
 
 
 @dataclass
@@ -64,12 +79,22 @@ class Service:
         """Orders and their lines."""
         return ("orders", "order_lines") if self.framework == "fastapi" else ("orders_order", "orders_orderline")
 
-    def event_broker(self, url: str = "") -> dict[str, Any]:
-        """What the service's own tests know of the broker of its events, reached by `url`; nothing when it has none."""
-        if not (self.folder / "tests" / "chassis" / "event_broker.py").exists():
-            return {}
-        asked = subprocess.run([self.python, "-c", ASK, url], cwd=self.folder, check=True, text=True, capture_output=True)
+    @property
+    def brokers(self) -> list[str]:
+        """Of its events, of its jobs, as modules of its tests."""
+        return [name for name in ASK if (self.folder / "tests" / "chassis" / f"{name}.py").exists()]
+
+    def broker(self, name: str, url: str = "") -> dict[str, Any]:
+        """What the service's own tests know of that broker, reached by `url`."""
+        command = [self.python, "-c", ASK[name], url]
+        asked = subprocess.run(command, cwd=self.folder, check=True, text=True, capture_output=True)
         return json.loads(asked.stdout)
+
+    def forget(self, name: str, variables: dict[str, str]) -> None:
+        """Leave nothing behind in that broker."""
+        text = f"import json, sys; from tests.chassis import {name}; {FORGET[name]}"
+        command = [self.python, "-c", text, json.dumps(variables)]
+        subprocess.run(command, cwd=self.folder, check=False, capture_output=True, stdin=subprocess.DEVNULL)
 
     def variables(self, port: int, **settings: str) -> dict[str, str]:
         return (
@@ -180,8 +205,8 @@ def prepare(template: Path, folder: Path, framework: str, *resilience: str, post
     if given["cache"] != "none":
         # Where nobody listens; who has a server says so when the service starts.
         service.environment["CACHE_URL"] = "redis://127.0.0.1:1/0"
-    if known := service.event_broker():
-        service.environment |= known["variables"]
+    for name in service.brokers:
+        service.environment |= service.broker(name)["variables"]
     if framework == "django":
         service.environment["THREADS"] = str(POOL)
     migrate = ["manage.py", "migrate"] if framework == "django" else ["-m", "app.chassis.migrate"]
