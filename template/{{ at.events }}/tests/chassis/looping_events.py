@@ -1,10 +1,11 @@
-"""The loops, which die where a file in their folder says, or cannot write any more."""
+"""The loops, which die where a file in their folder says, or cannot write any more, or have a clock that is wrong."""
 
 import asyncio
 import errno
 import os
 import signal
 import sys
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from app.chassis.parts import PARTS
 
 BEFORE_PUBLISH, BEFORE_DELETE, BEFORE_ACK = map(Path, ("die-before-publish", "die-before-delete", "die-before-ack"))
 FULL = Path("disk-is-full")
+# In the environment: how many seconds the clock is ahead.
+CLOCK_ERROR = "CLOCK_ERROR"
 
 
 def die(mark: Path) -> None:
@@ -28,10 +31,25 @@ def delete() -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+class Wrong(datetime):
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        return datetime.now(tz) + timedelta(seconds=float(os.environ.get(CLOCK_ERROR, "0")))
+
+
+def set_clock() -> None:
+    """Of the modules that ask what time it is."""
+    from app.chassis.events import consuming, figures, rows, store  # noqa: PLC0415 - the framework is set up by now
+
+    for module in (consuming, figures, rows, store):
+        module.datetime = Wrong  # type: ignore[attr-defined, misc, assignment]
+
+
 async def consumer(stop: asyncio.Event) -> None:
     from app.chassis.events import consuming  # noqa: PLC0415 - the framework is set up by now
     from tests.chassis import eventful  # noqa: F401, PLC0415 - as above
 
+    set_clock()
     acknowledge, consuming.FINISH_SECONDS = consuming.acknowledge, 1.0  # type: ignore[misc]
 
     async def acknowledged(incoming: Any) -> None:
@@ -46,6 +64,7 @@ async def relay(stop: asyncio.Event) -> None:
     from app.chassis.events import relaying  # noqa: PLC0415 - as above
     from tests.chassis import eventful  # noqa: F401, PLC0415 - as above
 
+    set_clock()
     publish = relaying.publish
 
     async def published(transport: Any, claim: Any) -> Exception | None:

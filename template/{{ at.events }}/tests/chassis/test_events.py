@@ -193,6 +193,29 @@ def test_who_dies_in_the_middle_leaves_one_effect(with_events: Made, mark: Any) 
         assert service.effects(mine) == [0, 1, 2, 3]
 
 
+@pytest.mark.beside("clocks")
+@pytest.mark.parametrize("ahead", [-86_400, 86_400])
+def test_a_clock_that_is_wrong_takes_no_effect_away_and_adds_none(with_events: Made, ahead: int) -> None:
+    with with_events(**event_broker.IMPATIENT) as made:
+        service = made.prepared()
+        loops = service.run(CLOCK_ERROR=str(ahead))
+        loops.ready()
+        mine = name()
+        (loops.folder / BEFORE_ACK).touch()
+        service.publish(mine, count=5)
+        loops.exit_status()
+        # Who comes instead has the right time.
+        service.run().ready()
+        loops.again()
+        service.publish(mine, first=5, count=5)
+        assert sorted(service.wait_for(mine, 10)) == list(range(10))
+        # No event is younger than now.
+        eventually(lambda: list(loops.samples("events_outbox_age_seconds")))
+        assert loops.metric("events_outbox_age_seconds") >= 0
+        assert loops.probe("/readyz") == 200
+        assert sorted(service.effects(mine)) == list(range(10))
+
+
 @pytest.mark.beside("deaths")
 def test_a_relay_that_cannot_write_any_more_sends_again_and_effects_stay_once(with_events: Made) -> None:
     with with_events(**event_broker.IMPATIENT) as made:

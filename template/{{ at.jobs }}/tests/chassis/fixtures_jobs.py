@@ -40,6 +40,8 @@ class Trial:
 
     def worker(self, *, trial: str = "trial_jobs", **env: str) -> Worker:
         given = {"MANAGEMENT_PORT": str(free_port()), "TRIAL": trial, "DATABASE_URL": self.url, "LOG_LEVEL": "INFO"}
+        # Two for each job that it runs at a time, or nobody says in time that it is alive.
+        given["DATABASE_POOL_SIZE"] = "10"
         made = Worker(self.folders(), whole=True, **given | env)
         self.stack.callback(made.stop)
         return made
