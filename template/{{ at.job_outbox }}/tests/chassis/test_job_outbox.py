@@ -79,7 +79,7 @@ def says_that_it_is_away(worker: Worker) -> bool:
 def test_what_the_broker_loses_is_done_all_the_same(trial: Trial, job_broker: str) -> None:
     with hiring(trial) as hire:
         hire(JOBS_STALLED_AFTER="2", JOBS_CONCURRENCY="1")
-        first = trial.enqueue("slow", name=next(names), seconds=2)
+        first = trial.enqueue("slow", name=next(names), seconds=5)
         trial.when(first, "running")
         name = next(names)
         jobs = [trial.enqueue("note", name=name) for _ in range(15)]
@@ -88,6 +88,18 @@ def test_what_the_broker_loses_is_done_all_the_same(trial: Trial, job_broker: st
         job_queue.lose(job_broker)
         succeeded(trial, [first, *jobs])
         assert trial.notes(name) == 15
+
+
+def test_an_attempt_that_cannot_begin_is_made_soon(trial: Trial) -> None:
+    with hiring(trial) as hire:
+        worker = hire(trial="trial_jobs trial_trouble")
+        worker.ready()
+        (worker.folder / "cannot-begin").touch()
+        name = next(names)
+        # Long before JOBS_STALLED_AFTER is over.
+        trial.when(trial.enqueue("note", name=name), "succeeded")
+        assert worker.lines(event="jobs.attempt_lost")
+        assert trial.notes(name) == 1
 
 
 def test_what_the_broker_has_thrice_is_done_once(trial: Trial) -> None:

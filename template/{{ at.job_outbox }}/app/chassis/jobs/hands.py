@@ -1,8 +1,9 @@
 """The attempts that this worker has begun: as many at a time as it may, whoever brings them."""
 
 import asyncio
-from datetime import UTC, datetime
-from typing import Any
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
@@ -11,6 +12,7 @@ from app.chassis import jobs, server
 from app.chassis.jobs import outbox, running, store
 from app.chassis.settings import load
 
+AGAIN_SECONDS: Final = 1.0
 log = structlog.get_logger()
 
 
@@ -23,7 +25,7 @@ class Hands:
         self._closed = False
 
     async def attempt(self, job_id: UUID) -> None:
-        """Once there is room. Whatever is in the way of it is logged: it is delivered again.
+        """Once there is room. Whatever is in the way of it, such as a deadlock, is logged: it is delivered again.
 
         Not what this worker is at: a job that keeps SQLite's file to itself keeps it from renewing the lease, too.
         """
@@ -39,10 +41,16 @@ class Hands:
                 await (self._return(job_id) if self._closed else running.attempt(job_id))
             except Exception as error:  # noqa: BLE001 - such as a database that is away
                 log.warning("jobs.attempt_lost", job=str(job_id), reason=repr(error))
+                await self._deliver_again(job_id)
             finally:
                 self.free += 1
                 self._at.discard(job_id)
                 self._begun.discard(task)
+
+    async def _deliver_again(self, job_id: UUID) -> None:
+        """Soon, if it has not begun; else when nobody says any more that it runs."""
+        with suppress(Exception):
+            await store.ask(outbox.release, [job_id], datetime.now(UTC) + timedelta(seconds=AGAIN_SECONDS))
 
     async def _return(self, job_id: UUID) -> None:
         await store.ask(outbox.release, [job_id], datetime.now(UTC))
