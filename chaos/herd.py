@@ -77,6 +77,8 @@ class Herd:
         self.edits: Sequence[Edit] = ()
         url = service.postgresql.url(service.database, port=self.database)
         given = {"DATABASE_URL": url, "JOBS_STALLED_AFTER": "1"} | (broker.variables if broker else {})
+        # What is killed again and again still has to end, and not as a dead letter.
+        given["EVENTS_TRIES"] = "50"
         self.environment = service.variables(self.port, **given)
         self.processes = [
             Process(WEB, ["app.chassis.server"], self.environment),
