@@ -206,7 +206,7 @@ def test_a_clock_that_is_wrong_takes_no_effect_away_and_adds_none(with_events: M
         loops.exit_status()
         # Who comes instead has the right time.
         service.run().ready()
-        loops.again()
+        loops.again().ready()
         service.publish(mine, first=5, count=5)
         assert sorted(service.wait_for(mine, 10)) == list(range(10))
         # No event is younger than now.
