@@ -57,7 +57,7 @@ class Proof:
             printed = services.make(self.service, "test", f"ARGS={there}", env=self.env, kind=kind)
         except AssertionError as failed:
             again = f"ARGS=--last-failed --last-failed-no-failures=none {there}"
-            # With what the first attempt said, too: a server that does not answer is no reason to try again.
+            # What was skipped for want of a server is told by the first attempt alone.
             printed = str(failed) + services.make(self.service, "test", again, env=self.env, kind=kind)
             self.tell("failed at first", str(failed))
         assert " passed" in printed
