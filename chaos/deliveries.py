@@ -53,6 +53,8 @@ class Kind:
     without: str
 
 
+# Those that share a transaction.
+IN_COMPANY: Edit = ("app.chassis.events.store", "< len(members):", "< 0:")
 EVENTS = Kind(
     "events",
     ("relay", "relay", "consumer", "consumer"),
@@ -65,10 +67,12 @@ EVENTS = Kind(
                 "app.chassis.events.store",
                 'fresh = await _insert_new(connection, "chassis_inbox", id=ident, handled_at=datetime.now(UTC))',
                 "fresh = True",
-            )
+            ),
+            IN_COMPANY,
         ],
         "django": [
             ("app.chassis.events.store", "fresh = _insert_new(Handled, id=ident, handled_at=datetime.now(UTC))", "fresh = True"),
+            IN_COMPANY,
         ],
     },
     "no inbox",

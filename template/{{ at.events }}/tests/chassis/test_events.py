@@ -287,6 +287,29 @@ def test_what_waits_in_a_consumer_does_not_come_again(with_events: Made) -> None
 
 
 @pytest.mark.beside("outages")
+def test_what_waits_shares_transactions_and_a_failure_among_it_is_its_own(with_events: Made) -> None:
+    with with_events(EVENTS_TRIES="2", EVENTS_CONCURRENCY="1", **event_broker.IMPATIENT) as made:
+        service, mine, failing = made.prepared(), [name() for _ in range(60)], name()
+        relay = service.run(Relays)
+        for one in (*mine[:40], failing, *mine[40:]):
+            service.publish(one, trouble="fail" if one == failing else "")
+        assert eventually(lambda: relay.metric("events_published_total") == 61)
+        twice = name()
+        copies = [envelope(id="twice", partitionkey=key, data={"name": twice, "number": 0}) for key in "abcdefgh"]
+        event_broker.send(service.env, "probe.noted", *copies)
+        consumer = service.run(Consumers)
+        for one in (*mine, twice):
+            assert service.wait_for(one, 1) == [0]
+        assert eventually(lambda: consumer.metric("events_consumed_total", outcome="duplicate") == 7)
+        (buried,) = eventually(lambda: letters(service), pause=0.5)
+        assert "tries=2" in buried
+        assert "told to fail" in buried
+        assert consumer.metric("events_consumed_total", outcome="failed") == 2
+        assert consumer.metric("events_shared_total", type="probe.noted") > 1
+        assert [service.effects(one) for one in (*mine, twice, failing)] == [[0]] * 61 + [[]]
+
+
+@pytest.mark.beside("outages")
 def test_two_relays_keep_the_order_of_each_key(with_events: Made) -> None:
     with with_events() as made:
         service = made.prepared()

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -10,9 +11,9 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
-from app.chassis import work
 from app.chassis.events import connect, figures, registry, store
 from app.chassis.events.broker import Incoming, Transport
+from app.chassis.events.company import Apart, Company, Member, member
 from app.chassis.events.envelope import Envelope, Malformed, parse
 from app.chassis.events.pauses import backoff, wait
 from app.chassis.events.registry import Handler, Unusable
@@ -63,13 +64,17 @@ async def consume(transport: Transport, stop: asyncio.Event) -> None:
         await desk.finish()
 
 
+Came = tuple[Incoming, Envelope]
+
+
 class Desk:
     """Events of one key wait for each other, the others do not; one that is to be tried again keeps nobody's place."""
 
     def __init__(self) -> None:
         self.room = asyncio.Semaphore(HELD)
         self.hands = asyncio.Semaphore(load(Settings).events_concurrency)
-        self.last: dict[str, asyncio.Task[None]] = {}
+        self.companies: dict[str, Company] = {}
+        self.lanes: dict[tuple[str, str], deque[Came]] = {}
         self.tasks: set[asyncio.Task[None]] = set()
 
     async def receive(self, incoming: Incoming) -> None:
@@ -78,39 +83,48 @@ class Desk:
         try:
             envelope = parse(incoming.body)
         except Malformed as error:
-            self.begin("", incoming, self.malformed(incoming, error))
+            self.begin(self.ending(incoming, self.malformed(incoming, error)))
+            return
+        key = (envelope.source, envelope.key)
+        if lane := self.lanes.get(key):
+            lane.append((incoming, envelope))
         else:
-            key = f"{envelope.source} {envelope.key}"
-            self.begin(key, incoming, self.after(self.last.get(key), incoming, envelope))
+            self.lanes[key] = deque([(incoming, envelope)])
+            self.begin(self.follow(key))
 
-    def begin(self, key: str, incoming: Incoming, work: Coroutine[Any, Any, None]) -> None:
+    def begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self.tasks.add(task)
-        if key:
-            self.last[key] = task
+        task.add_done_callback(self.tasks.discard)
 
-        def ended(task: asyncio.Task[None]) -> None:
-            self.tasks.discard(task)
-            if self.last.get(key) is task:
-                del self.last[key]
+    async def follow(self, key: tuple[str, str]) -> None:
+        """The events of a key, one after the other, as long as there are any."""
+        lane = self.lanes[key]
+        try:
+            while lane:
+                incoming, envelope = lane[0]
+                await self.ending(incoming, self.handle(incoming, envelope))
+                lane.popleft()
+        finally:
+            del self.lanes[key]
+            for incoming, _ in lane:
+                incoming.drop()
+
+    async def ending(self, incoming: Incoming, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except Exception:
+            # Not acknowledged, it comes again.
+            log.exception("events.consumer_failed")
+        finally:
             self.room.release()
             incoming.drop()
-            if not task.cancelled() and task.exception() is not None:
-                # Not acknowledged, it comes again.
-                log.error("events.consumer_failed", exc_info=task.exception())
-
-        task.add_done_callback(ended)
-
-    async def after(self, before: "asyncio.Task[None] | None", incoming: Incoming, envelope: Envelope) -> None:
-        if before is not None:
-            await asyncio.wait([before])
-        await self.handle(incoming, envelope)
 
     async def finish(self) -> None:
         """What is being handled may end; what waits for another try comes again from the broker."""
         if self.tasks:
-            _, late = await asyncio.wait(self.tasks, timeout=FINISH_SECONDS)
-            for task in late:
+            await asyncio.wait(self.tasks, timeout=FINISH_SECONDS)
+            for task in self.tasks:
                 task.cancel()
 
     # -- one event
@@ -135,27 +149,34 @@ class Desk:
         """What became of the event at this handler, after as many tries as it may take."""
         ident, most = inbox_id(envelope, handler.name), load(Settings).events_tries
         error: Exception | None = None
-        # Who was given it before may have died of it: that counts.
-        again = incoming.redelivered
+        # Who was given it before may have died of it: that counts, and nobody shares its fate.
+        again, alone, tries = incoming.redelivered, incoming.redelivered, 1
         while True:
-            async with self.hands:
-                # Counted before it is tried, but not while it waits: it was another one that the process has died of.
-                tries = await patiently(partial(store.attempt, ident)) if again else 1
-                if tries > most:
-                    break
-                try:
-                    fresh = await self.once(handler, envelope, ident, tries)
-                except Unusable as unusable:
-                    error = unusable
-                    break
-                except Exception as raised:  # noqa: BLE001 - whatever a handler raises is its failure
-                    error = raised
-                    figures.consumed[envelope.type, "failed"] += 1
+            try:
+                if not alone:
+                    fresh = await self.company(handler).attempt(member(handler, envelope, ident))
                 else:
-                    return "handled" if fresh else "duplicate"
+                    async with self.hands:
+                        # Counted before it is tried, but not while it waits: it was another one that the process has
+                        # died of.
+                        tries = await patiently(partial(store.attempt, ident)) if again else 1
+                        if tries > most:
+                            break
+                        fresh = await self.once(member(handler, envelope, ident), tries)
+            except Apart:
+                alone = True
+                continue
+            except Unusable as unusable:
+                error = unusable
+                break
+            except Exception as raised:  # noqa: BLE001 - whatever a handler raises is its failure
+                error = raised
+                figures.consumed[envelope.type, "failed"] += 1
+            else:
+                return "handled" if fresh else "duplicate"
             if tries == most:
                 break
-            again = True
+            again = alone = True
             await asyncio.sleep(backoff(tries + 1, base=0.05, cap=30.0))
         why = NO_ERROR if error is None else said(error)
         tries, body = min(tries, most), incoming.body
@@ -164,13 +185,20 @@ class Desk:
         log.error("events.dead_letter", handler=handler.name, message_id=envelope.id, reason=buried.error)
         return "dead_letter"
 
-    async def once(self, handler: Handler, envelope: Envelope, ident: str, tries: int) -> bool:
-        """Whether it had its effect now, and not before. Raises Unusable, or what the handler raises."""
-        payload = registry.read(handler.event, envelope.version, envelope.data)
+    def company(self, handler: Handler) -> Company:
+        found = self.companies.get(handler.name)
+        if found is None:
+            once, most = partial(self.once, tries=1), load(Settings).events_together
+            found = Company(self.hands, most, once=once, every=store.handle_all, begin=self.begin)
+            self.companies[handler.name] = found
+        return found
+
+    async def once(self, one: Member, tries: int) -> bool:
+        """Whether it had its effect now, and not before. Raises what the handler raises."""
 
         async def attempt() -> bool:
-            with work.unit("event", handler.name, envelope.carrier) as unit:
-                fresh = await store.handle(ident, handler.call, payload, tried=tries > 1)
+            with one.unit() as unit:
+                fresh = await store.handle(one.ident, one.handler.call, one.payload, tried=tries > 1)
                 if not fresh:
                     unit.outcome = "duplicate"
                 return fresh

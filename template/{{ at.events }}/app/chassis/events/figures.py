@@ -18,6 +18,7 @@ UNKNOWN: Final = "unknown"
 
 published: Counter[str] = Counter()
 consumed: Counter[tuple[str, str]] = Counter()
+shared: Counter[str] = Counter()
 failures: Counter[str] = Counter()
 lag: dict[str, int] = {}
 trouble: dict[str, str] = {}
@@ -64,6 +65,10 @@ def collect() -> Iterator["Metric"]:
     for (kind, outcome), number in list(consumed.items()):
         received.add_metric((kind, outcome), number)
     yield received
+    company = CounterMetricFamily("events_shared", "Events handled in a transaction with others.", labels=("type",))
+    for kind, number in list(shared.items()):
+        company.add_metric((kind,), number)
+    yield company
     behind = GaugeMetricFamily("events_consumer_lag", "Events that are not handled yet.", labels=("type",))
     for kind, number in list(lag.items()):
         behind.add_metric((kind,), number)

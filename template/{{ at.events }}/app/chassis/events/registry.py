@@ -70,7 +70,7 @@ def event(kind: str, *, version: int, sent: bool = True) -> Callable[[Payload], 
 
 
 def handles(model: type[BaseModel]) -> Callable[[Function], Function]:
-    """`@handles(OrderPlaced)` above a function: it is called once for each of them, in a transaction of its own."""
+    """`@handles(OrderPlaced)` above a function: it is called once for each of them, in a transaction."""
     handled = of(model)
 
     def declare(function: Function) -> Function:

@@ -19,6 +19,13 @@ class Settings(transport.Settings):
     events_concurrency: int = Field(
         8, ge=1, le=512, description="Handlers that one consumer runs at a time.", examples=["8"]
     )
+    events_together: int = Field(
+        32,
+        ge=1,
+        le=256,
+        description="Events that may share a handler's transaction while they wait; 1: each has its own.",
+        examples=["32"],
+    )
     events_limit: int = Field(
         262_144,
         ge=1024,

@@ -1,7 +1,7 @@
 """The tables of events, as the relay and the consumer use them: in threads, each with a connection of its own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from contextvars import copy_context
@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from app.chassis import database, transactions
 from app.chassis.events import claims, figures, rows
+from app.chassis.events.company import Member
 from app.chassis.events.models import Attempt, Handled, Letter, Outgoing, Partition
 from app.chassis.events.rows import Claim, DeadLetter, Sample, Waiting
 
@@ -167,6 +168,33 @@ def handled(ident: str, call: Call, payload: BaseModel, *, tried: bool = False, 
     return transactions.in_transaction(once)
 
 
+class Known(Exception):
+    """Some of them had their effects before."""
+
+
+async def handle_all(members: Sequence[Member]) -> bool:
+    """Whether each had its effect now, all in one transaction; False when some had it before, and nothing is done."""
+    return await threaded(all_handled, members)
+
+
+@connected()
+def all_handled(members: Sequence[Member]) -> bool:
+    def once() -> None:
+        # In one order everywhere: two that wait for each other's rows would wait for good.
+        idents, now = sorted(one.ident for one in members), datetime.now(UTC)
+        if _insert_all(Handled, [{"id": ident, "handled_at": now} for ident in idents]) < len(members):
+            raise Known
+        for one in members:
+            with one.unit():
+                one.handler.call(one.payload)
+
+    try:
+        transactions.in_transaction(once)
+    except Known:
+        return False
+    return True
+
+
 async def attempt(ident: str) -> int:
     """Which attempt the next one is: the first was counted by nobody."""
     return await threaded(counted, ident)
@@ -253,14 +281,20 @@ def returned(row: dict[str, Any], number: int) -> None:
 
 def _insert_new(model: type[models.Model], **values: Any) -> bool:
     """Whether it was not there."""
-    fields: list[Any] = [model._meta.get_field(name) for name in values]  # noqa: SLF001 - Django's documented way
-    adapted = [field.get_db_prep_save(value, connection) for field, value in zip(fields, values.values(), strict=True)]
-    slots = ", ".join(["%s"] * len(values))
+    return bool(_insert_all(model, [values]))
+
+
+def _insert_all(model: type[models.Model], many: Sequence[dict[str, Any]]) -> int:
+    """How many were not there."""
+    names = list(many[0])
+    fields: list[Any] = [model._meta.get_field(name) for name in names]  # noqa: SLF001 - Django's documented way
+    adapted = [field.get_db_prep_save(row[field.name], connection) for row in many for field in fields]
+    slots = ", ".join(["(" + ", ".join(["%s"] * len(names)) + ")"] * len(many))
     table = model._meta.db_table  # noqa: SLF001 - as above
-    statement = f"{claims.INSERT} {table} ({', '.join(values)}) VALUES ({slots}) {claims.UNLESS_THERE}"
+    statement = f"{claims.INSERT} {table} ({', '.join(names)}) VALUES {slots} {claims.UNLESS_THERE}"
     with connection.cursor() as cursor:
         cursor.execute(statement, adapted)
-        return bool(cursor.rowcount)
+        return int(cursor.rowcount)
 
 
 def settle() -> None:

@@ -1,6 +1,6 @@
 """The tables of events, as the relay and the consumer use them."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import cache
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from app.chassis import database, transactions
 from app.chassis.events import claims, figures, rows
+from app.chassis.events.company import Member
 from app.chassis.events.models import ATTEMPTS, DEAD_LETTERS, INBOX, OUTBOX, PARTITIONS
 from app.chassis.events.rows import Claim, DeadLetter, Sample, Waiting
 
@@ -124,6 +125,34 @@ async def handle(ident: str, call: Call, payload: BaseModel, *, tried: bool = Fa
     return await transactions.in_transaction(once)
 
 
+class Known(Exception):
+    """Some of them had their effects before."""
+
+
+async def handle_all(members: Sequence[Member]) -> bool:
+    """Whether each had its effect now, all in one transaction; False when some had it before, and nothing is done."""
+
+    async def once(session: AsyncSession) -> None:
+        # In one order everywhere: two that wait for each other's rows would wait for good.
+        idents, now = sorted(one.ident for one in members), datetime.now(UTC)
+        inbox = [{"id": ident, "handled_at": now} for ident in idents]
+        if await _insert_all(await session.connection(), "chassis_inbox", inbox) < len(members):
+            raise Known
+        for one in members:
+            with one.unit():
+                await one.handler.call(session, one.payload)
+                if session.new or session.identity_map:
+                    # The next one finds what is in the database, as in a session of its own.
+                    await session.flush()
+                    session.expunge_all()
+
+    try:
+        await transactions.in_transaction(once)
+    except Known:
+        return False
+    return True
+
+
 async def attempt(ident: str) -> int:
     """Which attempt the next one is: the first was counted by nobody."""
     mine = ATTEMPTS.c.id == ident
@@ -188,15 +217,22 @@ async def put_back(row: dict[str, Any], number: int) -> None:
 
 async def _insert_new(connection: AsyncConnection, table: str, **values: Any) -> bool:
     """Whether it was not there."""
-    return bool((await connection.execute(_insertion(table, *values), values)).rowcount)
+    return bool(await _insert_all(connection, table, [values]))
+
+
+async def _insert_all(connection: AsyncConnection, table: str, many: Sequence[dict[str, Any]]) -> int:
+    """How many were not there."""
+    values = {f"{name}_{number}": value for number, row in enumerate(many) for name, value in row.items()}
+    return (await connection.execute(_insertion(table, len(many), *many[0]), values)).rowcount
 
 
 @cache
-def _insertion(table: str, *names: str) -> TextClause:
-    slots = ", ".join(f":{name}" for name in names)
-    statement = text(f"{claims.INSERT} {table} ({', '.join(names)}) VALUES ({slots}) {claims.UNLESS_THERE}")
+def _insertion(table: str, count: int, *names: str) -> TextClause:
+    slots = ", ".join("(" + ", ".join(f":{name}_{number}" for name in names) + ")" for number in range(count))
+    statement = text(f"{claims.INSERT} {table} ({', '.join(names)}) VALUES {slots} {claims.UNLESS_THERE}")
     columns = PARTITIONS.metadata.tables[table].c
-    return statement.bindparams(*(bindparam(name, type_=columns[name].type) for name in names))
+    types = {f"{name}_{number}": columns[name].type for name in names for number in range(count)}
+    return statement.bindparams(*(bindparam(name, type_=kind) for name, kind in types.items()))
 
 
 async def settle() -> None:
