@@ -2,13 +2,17 @@
 
 Run by a rendered FastAPI service's own Python, in its folder, migrated, with its variables set:
 
-    DATABASE_URL=... NATS_URL=... NATS_STREAM=bench taskset -c 1 .venv/bin/python TEMPLATE/bench/events.py 5000
+    DATABASE_URL=... NATS_URL=... NATS_STREAM=bench .venv/bin/python TEMPLATE/bench/events.py 5000
+
+Each process has one core. In the end the consumer is a process of its own, and this one publishes and relays.
 """
 
 import asyncio
+import json
+import os
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,119 +27,179 @@ import uvloop
 from pydantic import BaseModel
 from sqlalchemy import Column, DateTime, String, Table, delete, insert
 
+from app.chassis import database, logging, tables
+from app.chassis.events import connect, consuming, registry, relaying, store
+from app.chassis.events.broker import Outgoing
+from app.chassis.events.models import INBOX, OUTBOX
+from app.chassis.events.publishing import composed
+
+RUN = sys.argv[2] if len(sys.argv) > 2 else str(uuid4())
 AT_A_TIME = 200
 KEYS = 100
+CONSUMER = "consumer"
+# One may not be there for a process that was begun by one that is bound to the other.
+FIRST, LAST = 0, (os.cpu_count() or 1) - 1
+EFFECTS = Table("chassis_bench", tables.CHASSIS, Column("id", String(36)), Column("at", DateTime(timezone=True)))
+ages: list[float] = []
+
+
+@registry.event("bench.seen", version=1)
+class Seen(BaseModel):
+    run: str
+    sent: float
+
+
+@registry.event("bench.kept", version=1)
+class Kept(BaseModel):
+    run: str
+    sent: float
+
+
+@registry.handles(Seen)
+async def see(_session: Any, event: Seen) -> None:
+    """Nothing but what the inbox remembers."""
+    note(event)
+
+
+@registry.handles(Kept)
+async def keep(session: Any, event: Kept) -> None:
+    """A row."""
+    await session.execute(insert(EFFECTS).values(id=str(uuid4()), at=datetime.now(UTC)))
+    note(event)
+
+
+def note(event: Seen | Kept) -> None:
+    # The broker may have some that an earlier run has left.
+    if event.run == RUN:
+        ages.append(time.time() - event.sent)
+
+
+def rows(kind: type[Seen] | type[Kept], number: int) -> list[dict[str, Any]]:
+    now = datetime.now(UTC)
+    return [composed(kind(run=RUN, sent=time.time()), key=str(one % KEYS), now=now) for one in range(number)]
+
+
+async def put(some: list[dict[str, Any]]) -> None:
+    async with database.opened().engine.begin() as connection:
+        await connection.execute(insert(OUTBOX), some)
+
+
+@asynccontextmanager
+async def running(*loops: Any) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    tasks = [asyncio.create_task(loop(stop)) for loop in loops]
+    yield
+    stop.set()
+    await asyncio.gather(*tasks)
+
+
+async def rate(count: int, work: Callable[[], Awaitable[object]]) -> float:
+    started = time.perf_counter()
+    await work()
+    return count / (time.perf_counter() - started)
+
+
+async def empty() -> None:
+    while (await store.sample()).depth:
+        await asyncio.sleep(0.01)
+
+
+async def plainly(count: int) -> None:
+    """As many at a time as the relay's batches have."""
+    some = rows(Seen, count)
+    events = [Outgoing(str(uuid4()), "bench.plain", str(one), row["body"]) for one, row in enumerate(some)]
+    async with connect() as transport:
+        for first in range(0, count, AT_A_TIME):
+            await asyncio.gather(*(transport.publish(event) for event in events[first : first + AT_A_TIME]))
+
+
+async def relayed() -> None:
+    async with running(relaying.run):
+        await empty()
+
+
+async def consumed(count: int) -> None:
+    ages.clear()
+    async with running(consuming.run):
+        while len(ages) < count:
+            await asyncio.sleep(0.01)
+
+
+async def without_inbox(count: int) -> None:
+    async def lane() -> None:
+        for _ in range(count // 8):
+            async with database.opened().sessions.begin() as session:
+                await keep(session, Kept(run=RUN, sent=time.time()))
+
+    await asyncio.gather(*(lane() for _ in range(8)))
+
+
+async def aged(kind: type[Seen] | type[Kept], count: int, rate: float) -> list[float]:
+    """Seconds from before the transaction that publishes to the handler, at so many a second."""
+    consumer = await asyncio.create_subprocess_exec(
+        sys.executable, __file__, CONSUMER, RUN, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    # It is there when this one is through.
+    await put(rows(kind, 1))
+    async with running(relaying.run):
+        assert consumer.stdout is not None
+        await consumer.stdout.readline()
+        began, sent = time.perf_counter(), 0
+        while sent < count:
+            due = min(int((time.perf_counter() - began) * rate) - sent, AT_A_TIME)
+            if due > 0:
+                await put(rows(kind, due))
+                sent += due
+            await asyncio.sleep(0.02)
+        printed, _ = await consumer.communicate(b"%d\n" % (sent + 1))
+    return list(map(float, json.loads(printed)))[1:]
+
+
+async def consumer() -> None:
+    async with database.resources(), running(consuming.run):
+        while not ages:
+            await asyncio.sleep(0.01)
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        expected = int(await asyncio.to_thread(sys.stdin.readline))
+        while len(ages) < expected:
+            await asyncio.sleep(0.01)
+    sys.stdout.write(json.dumps(ages) + "\n")
 
 
 async def main(count: int) -> None:
-    from app.chassis import database, logging, tables
-    from app.chassis.events import connect, consuming, registry, relaying, store
-    from app.chassis.events.broker import Outgoing
-    from app.chassis.events.models import INBOX, OUTBOX
-    from app.chassis.events.publishing import composed
-
-    logging.configure()
-    effects = Table("chassis_bench", tables.CHASSIS, Column("id", String(36)), Column("at", DateTime(timezone=True)))
-
-    @registry.event("bench.measured", version=1)
-    class Measured(BaseModel):
-        number: int
-        sent: float
-
-    ages: list[float] = []
-
-    @registry.handles(Measured)
-    async def note(session: Any, event: Measured) -> None:
-        await session.execute(insert(effects).values(id=str(uuid4()), at=datetime.now(UTC)))
-        ages.append(time.time() - event.sent)
-
-    def rows(number: int) -> list[dict[str, Any]]:
-        now = datetime.now(UTC)
-        return [composed(Measured(number=one, sent=time.time()), key=str(one % KEYS), now=now) for one in range(number)]
-
-    @asynccontextmanager
-    async def running(*loops: Any) -> AsyncIterator[None]:
-        stop = asyncio.Event()
-        tasks = [asyncio.create_task(loop(stop)) for loop in loops]
-        yield
-        stop.set()
-        await asyncio.gather(*tasks)
-
-    async def until(done: Any) -> None:
-        while not await done():
-            await asyncio.sleep(0.01)
-
     async with database.resources():
         async with database.opened().engine.begin() as connection:
-            await connection.run_sync(lambda sync: effects.create(sync, checkfirst=True))
+            await connection.run_sync(lambda sync: EFFECTS.create(sync, checkfirst=True))
             await connection.execute(delete(OUTBOX))
             await connection.execute(delete(INBOX))
-
-        # Plain publishing: as many at a time as the relay's batches have.
-        events = [Outgoing(str(uuid4()), "bench.plain", str(one), row["body"]) for one, row in enumerate(rows(count))]
-        async with connect() as transport:
-            started = time.perf_counter()
-            for first in range(0, count, AT_A_TIME):
-                await asyncio.gather(*(transport.publish(event) for event in events[first : first + AT_A_TIME]))
-            plain = count / (time.perf_counter() - started)
-
-        # The relay: what is in the outbox already.
+        plain = await rate(count, lambda: plainly(count))
+        found: dict[type[Seen] | type[Kept], tuple[float, float]] = {}
+        for kind in (Seen, Kept):
+            await put(rows(kind, count))
+            relay = await rate(count, relayed)
+            found[kind] = (relay, await rate(count, lambda: consumed(count)))
+        handling = await rate(count, lambda: without_inbox(count))
+        late = {kind: await aged(kind, count, min(rates) / 2) for kind, rates in found.items()}
         async with database.opened().engine.begin() as connection:
-            await connection.execute(insert(OUTBOX), rows(count))
-
-        async def empty() -> bool:
-            return (await store.sample()).depth == 0
-
-        started = time.perf_counter()
-        async with running(relaying.run):
-            await until(empty)
-            relayed = count / (time.perf_counter() - started)
-
-        # The consumer: what is in the broker already.
-        async def handled() -> bool:
-            return len(ages) >= count
-
-        started = time.perf_counter()
-        async with running(consuming.run):
-            await until(handled)
-            consumed = count / (time.perf_counter() - started)
-
-        # The same handler without an inbox, eight at a time.
-        lanes = [note] * 8
-
-        async def bare(share: int) -> None:
-            for number in range(share):
-                async with database.opened().sessions.begin() as session:
-                    await note(session, Measured(number=number, sent=time.time()))
-
-        started = time.perf_counter()
-        await asyncio.gather(*(bare(count // 8) for _ in lanes))
-        handling = count / (time.perf_counter() - started)
-
-        # Ages at half of what the slower of the two can do, both in this one process.
-        ages.clear()
-        rate = 1 / (1 / relayed + 1 / consumed) / 2
-        async with running(relaying.run, consuming.run):
-            began, sent = time.perf_counter(), 0
-            while sent < count / 2:
-                due = min(int((time.perf_counter() - began) * rate) - sent, AT_A_TIME)
-                if due > 0:
-                    async with database.opened().engine.begin() as connection:
-                        await connection.execute(insert(OUTBOX), rows(due))
-                    sent += due
-                await asyncio.sleep(0.02)
-            while len(ages) < sent:
-                await asyncio.sleep(0.01)
-        cuts = quantiles(ages, n=100)
-        async with database.opened().engine.begin() as connection:
-            await connection.run_sync(effects.drop)
-    sys.stdout.write(
-        f"plain publish {plain:,.0f}/s; relay {relayed:,.0f}/s, {relayed / plain:.2f} of it\n"
-        f"handler alone {handling:,.0f}/s; consumer {consumed:,.0f}/s, {consumed / handling:.2f} of it,"
-        f" {consumed / plain:.2f} of plain publish\n"
-        f"age at {rate:,.0f}/s: median {cuts[49] * 1e3:.0f} ms, p99 {cuts[98] * 1e3:.0f} ms\n"
-    )
+            await connection.run_sync(EFFECTS.drop)
+    say = sys.stdout.write
+    say(f"plain publish {plain:,.0f}/s; a handler that adds a row, without an inbox, 8 at a time {handling:,.0f}/s\n")
+    for kind, (relay, consume) in found.items():
+        cuts = quantiles(late[kind], n=100)
+        say(
+            f"{kind.__name__.lower()}: relay {relay:,.0f}/s, consumer {consume:,.0f}/s, the slower of them"
+            f" {min(relay, consume) / plain:.2f} of plain publish; age at {min(relay, consume) / 2:,.0f}/s:"
+            f" median {cuts[49] * 1e3:.0f} ms, p99 {cuts[98] * 1e3:.0f} ms\n"
+        )
+    say(f"kept: consumer {found[Kept][1] / handling:.2f} of the handler without an inbox\n")
 
 
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 5000))
+    logging.configure()
+    if CONSUMER in sys.argv:
+        os.sched_setaffinity(0, {FIRST})
+        uvloop.run(consumer())
+    else:
+        os.sched_setaffinity(0, {LAST})
+        uvloop.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 5000))

@@ -48,7 +48,8 @@ def preload() -> None:
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "app.settings")
         import_module("django").setup(set_prefix=False)
     for module in MODULES:
-        with suppress(ImportError):
+        # What a package lacks to be imported it tells in its own way: kombu without redis, say.
+        with suppress(ImportError, AttributeError):
             import_module(module)
     gc.freeze()
     gc.enable()
@@ -66,21 +67,26 @@ def become(asked: dict) -> None:
     os.environ.clear()
     os.environ.update(asked["environment"])
     import_module("app.chassis.settings").forget()
+    edits: dict[str, list[tuple[str, str]]] = {}
     for module, old, new in asked["edits"]:
-        edit(module, old, new)
+        edits.setdefault(module, []).append((old, new))
+    for module, changes in edits.items():
+        edit(module, changes)
     module, *arguments = asked["command"]
     sys.argv = [module, *arguments]
     import_module(module).main()
     sys.exit()
 
 
-def edit(name: str, old: str, new: str) -> None:
-    """Run the module once more, with another line in it: whoever has imported it has that one."""
+def edit(name: str, changes: list[tuple[str, str]]) -> None:
+    """Run the module once more, with other lines in it: whoever has imported it has that one."""
     module = import_module(name)
     text = Path(module.__file__).read_text()
-    if text.count(old) != 1:
-        raise RuntimeError(f"{name} has not one {old!r}")
-    exec(compile(text.replace(old, new), module.__file__, "exec"), vars(module))  # noqa: S102 - the service's own text
+    for old, new in changes:
+        if text.count(old) != 1:
+            raise RuntimeError(f"{name} has not one {old!r}")
+        text = text.replace(old, new)
+    exec(compile(text, module.__file__, "exec"), vars(module))  # noqa: S102 - the service's own text
 
 
 if __name__ == "__main__":
