@@ -105,10 +105,10 @@ def test_whoever_has_imported_a_module_has_its_edit(tmp_path: Path, monkeypatch:
     (tmp_path / "guarded_module.py").write_text("def seen() -> bool:\n    return True\n")
     monkeypatch.syspath_prepend(tmp_path)
     module = import_module("guarded_module")
-    forks.edit("guarded_module", "return True", "return False")
+    forks.edit("guarded_module", [("return True", "return False")])
     assert module.seen() is False
     with pytest.raises(RuntimeError, match="has not one 'return 1'"):
-        forks.edit("guarded_module", "return 1", "return 2")
+        forks.edit("guarded_module", [("return 1", "return 2")])
 
 
 # -- attempts in a file --
