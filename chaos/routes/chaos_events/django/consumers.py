@@ -8,7 +8,7 @@ from app.features.chaos_events.events import Written
 from django.db import connection
 
 
-@handles(Written)
+@handles(Written, together=True)
 def follow(event: Written) -> None:
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO chaos_effects (name) VALUES (%s)", [event.name])

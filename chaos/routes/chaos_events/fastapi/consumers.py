@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 
-@handles(Written)
+@handles(Written, together=True)
 async def follow(session: AsyncSession, event: Written) -> None:
     await session.execute(text("INSERT INTO chaos_effects (name) VALUES (:name)"), {"name": event.name})
     await asyncio.sleep(random() * 0.1)

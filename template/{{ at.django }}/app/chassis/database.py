@@ -283,6 +283,11 @@ def renew_connection() -> None:
 
 def is_unavailable(error: BaseException) -> bool:
     """Whether trying again later may help; Django's errors are raised from the driver's."""
+    from django.db import DataError, IntegrityError, NotSupportedError, ProgrammingError  # noqa: PLC0415 - once set up
+
+    # Django raises some by itself, which tell no state: a row that others refer to, a transaction that is broken.
+    if isinstance(error, DataError | IntegrityError | NotSupportedError | ProgrammingError):
+        return False
     return dialect.is_unavailable(error.__cause__ or error)
 
 

@@ -18,6 +18,9 @@ FULL = Path("disk-is-full")
 # In the environment: how many seconds the clock is ahead.
 CLOCK_ERROR = "CLOCK_ERROR"
 
+# And whether events may share a transaction.
+TOGETHER = "TOGETHER"
+
 
 def die(mark: Path) -> None:
     if mark.exists():
@@ -47,8 +50,11 @@ def set_clock() -> None:
 
 async def consumer(stop: asyncio.Event) -> None:
     from app.chassis.events import consuming  # noqa: PLC0415 - the framework is set up by now
-    from tests.chassis import eventful  # noqa: F401, PLC0415 - as above
+    from app.chassis.events.registry import handles  # noqa: PLC0415 - as above
+    from tests.chassis.eventful import note  # noqa: PLC0415 - as above
+    from tests.chassis.noted import Noted  # noqa: PLC0415 - as above
 
+    handles(Noted, together=TOGETHER in os.environ)(note)
     set_clock()
     acknowledge, consuming.FINISH_SECONDS = consuming.acknowledge, 1.0  # type: ignore[misc]
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from asyncio import CancelledError
 from typing import Any
 
 from pydantic import BaseModel
@@ -50,5 +51,7 @@ def suffer(event: Noted) -> None:
         return
     if event.trouble == "fail":
         raise ValueError("told to fail")
+    if event.trouble == "cancel":
+        raise CancelledError
     if event.trouble == "kill":
         os.kill(os.getpid(), signal.SIGKILL)

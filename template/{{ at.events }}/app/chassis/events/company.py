@@ -1,4 +1,4 @@
-"""First attempts that wait at the same time and share a transaction: it costs more than what most handlers do in it."""
+"""First attempts that wait for a handler which lets them share a transaction."""
 
 import asyncio
 import time
@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import structlog
 from pydantic import BaseModel
 
 from app.chassis import work
@@ -17,8 +18,7 @@ from app.chassis.events.registry import Handler
 
 BRISK_SECONDS: Final = 0.05
 """As long as a transaction takes less, more may share it: what it locks is locked until its end."""
-AT_WORK: Final = 2
-"""Transactions of a brisk handler at a time: while the database has one, another is made; with more each is smaller."""
+log = structlog.get_logger()
 
 
 class Apart(Exception):
@@ -45,9 +45,10 @@ def member(handler: Handler, envelope: Envelope, ident: str) -> Member:
 
 
 class Company:
-    """Those that wait for one handler, in the order in which they came.
+    """Those that wait for one handler, in the order in which they came: one transaction after the other.
 
-    `once` gives a transaction to one of them, `every` one to several and says whether each had its effect now.
+    With two at a time, each could wait for a row that the other has locked. `once` gives a transaction to one of them,
+    `every` one to several and says whether each had its effect now.
     """
 
     def __init__(
@@ -61,24 +62,29 @@ class Company:
     ) -> None:
         self.hands, self.most, self.once, self.every, self.begin = hands, most, once, every, begin
         self.waiting: deque[Member] = deque()
-        self.size, self.at_work = 1, 0
+        self.size, self.at_work = 1, False
 
     async def attempt(self, mine: Member) -> bool:
         """Whether it had its effect now, and not before. Raises Apart, or what the handler raises."""
         self.waiting.append(mine)
-        if self.size == 1 or self.at_work < AT_WORK:
-            self.at_work += 1
+        if not self.at_work:
+            self.at_work = True
             self.begin(self.work())
         return await mine.done
 
     async def work(self) -> None:
+        members: list[Member] = []
         try:
-            while self.waiting and (self.size == 1 or self.at_work <= AT_WORK):
+            while self.waiting:
                 async with self.hands:
-                    if self.waiting:
-                        await self.handle(self.take())
+                    members = self.take()
+                    await self.handle(members)
         finally:
-            self.at_work -= 1
+            self.at_work = False
+            # Whatever has ended it, nobody waits for good.
+            for one in (*members, *self.waiting):
+                one.done.cancel()
+            self.waiting.clear()
 
     def take(self) -> list[Member]:
         """Those who came first, for one transaction: a power of two, so that there are few different statements."""
@@ -90,10 +96,12 @@ class Company:
         try:
             fresh = await (self.once(members[0]) if alone else self.every(members))
         except Exception as error:  # noqa: BLE001 - it is theirs
-            self.fail(members, error if alone else Apart(repr(error)))
+            self.fail(members, error if alone else Apart())
+            if not alone:
+                log.info("events.company_failed", members=len(members), reason=type(error).__name__)
             return
         if not fresh and not alone:
-            self.fail(members, Apart("one of them was known"))
+            self.fail(members, Apart())
             return
         for one in members:
             if not one.done.done():
@@ -101,10 +109,8 @@ class Company:
         if not alone:
             figures.shared[members[0].envelope.type] += len(members)
         seconds = time.monotonic() - started
-        if seconds < BRISK_SECONDS:
-            self.size = min(self.size * 2, self.most)
-        elif seconds > BRISK_SECONDS * 2:
-            self.size = max(self.size // 2, 1)
+        brisk = seconds < BRISK_SECONDS
+        self.size = min(self.size * 2, self.most) if brisk else max(int(len(members) * BRISK_SECONDS / seconds), 1)
 
     def fail(self, members: list[Member], error: Exception) -> None:
         # Where one fails, more may.

@@ -26,6 +26,7 @@ HELD: Final = 200
 LOOK_SECONDS: Final = 5.0
 EXPIRE_SECONDS: Final = 600.0
 FINISH_SECONDS: Final = 10.0
+CANCEL_SECONDS: Final = 1.0
 NO_ERROR: Final = "the process ended each time, while it handled this"
 log = structlog.get_logger()
 
@@ -86,29 +87,27 @@ class Desk:
             self.begin(self.ending(incoming, self.malformed(incoming, error)))
             return
         key = (envelope.source, envelope.key)
-        if lane := self.lanes.get(key):
-            lane.append((incoming, envelope))
-        else:
-            self.lanes[key] = deque([(incoming, envelope)])
-            self.begin(self.follow(key))
+        lane = self.lanes.get(key)
+        if lane is None:
+            lane = self.lanes[key] = deque()
+            self.begin(self.follow(key, lane))
+        lane.append((incoming, envelope))
 
     def begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
-    async def follow(self, key: tuple[str, str]) -> None:
+    async def follow(self, key: tuple[str, str], lane: deque[Came]) -> None:
         """The events of a key, one after the other, as long as there are any."""
-        lane = self.lanes[key]
         try:
             while lane:
-                incoming, envelope = lane[0]
+                incoming, envelope = lane.popleft()
                 await self.ending(incoming, self.handle(incoming, envelope))
-                lane.popleft()
         finally:
             del self.lanes[key]
             for incoming, _ in lane:
-                incoming.drop()
+                self.end(incoming)
 
     async def ending(self, incoming: Incoming, work: Awaitable[None]) -> None:
         try:
@@ -117,8 +116,11 @@ class Desk:
             # Not acknowledged, it comes again.
             log.exception("events.consumer_failed")
         finally:
-            self.room.release()
-            incoming.drop()
+            self.end(incoming)
+
+    def end(self, incoming: Incoming) -> None:
+        self.room.release()
+        incoming.drop()
 
     async def finish(self) -> None:
         """What is being handled may end; what waits for another try comes again from the broker."""
@@ -126,6 +128,7 @@ class Desk:
             await asyncio.wait(self.tasks, timeout=FINISH_SECONDS)
             for task in self.tasks:
                 task.cancel()
+            await asyncio.wait([*self.tasks, asyncio.create_task(asyncio.sleep(0))], timeout=CANCEL_SECONDS)
 
     # -- one event
 
@@ -150,7 +153,7 @@ class Desk:
         ident, most = inbox_id(envelope, handler.name), load(Settings).events_tries
         error: Exception | None = None
         # Who was given it before may have died of it: that counts, and nobody shares its fate.
-        again, alone, tries = incoming.redelivered, incoming.redelivered, 1
+        again, alone, tries = incoming.redelivered, incoming.redelivered or not handler.together, 1
         while True:
             try:
                 if not alone:
@@ -189,7 +192,7 @@ class Desk:
         found = self.companies.get(handler.name)
         if found is None:
             once, most = partial(self.once, tries=1), load(Settings).events_together
-            found = Company(self.hands, most, once=once, every=store.handle_all, begin=self.begin)
+            found = Company(self.hands, most, once=once, every=every, begin=self.begin)
             self.companies[handler.name] = found
         return found
 
@@ -198,12 +201,27 @@ class Desk:
 
         async def attempt() -> bool:
             with one.unit() as unit:
-                fresh = await store.handle(one.ident, one.handler.call, one.payload, tried=tries > 1)
+                fresh = await uncancelled(store.handle(one.ident, one.handler.call, one.payload, tried=tries > 1))
                 if not fresh:
                     unit.outcome = "duplicate"
                 return fresh
 
         return await patiently(attempt)
+
+
+async def every(members: list[Member]) -> bool:
+    return await uncancelled(store.handle_all(members))
+
+
+async def uncancelled(work: Awaitable[Result]) -> Result:
+    """A handler that lets the cancellation of something else out has failed: it is not this task that is to end."""
+    try:
+        return await work
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise RuntimeError("what the handler waited for was cancelled") from error
 
 
 async def patiently(work: Callable[[], Awaitable[Result]]) -> Result:

@@ -35,11 +35,15 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """`name` is what the inbox knows it by: a function that moves to another place handles everything anew."""
+    """`name` is what the inbox knows it by: a function that moves to another place handles everything anew.
+
+    `together` says that events which wait for it may share a transaction.
+    """
 
     name: str
     event: Event
     call: Callable[..., Any]
+    together: bool = False
 
 
 _events: dict[str, Event] = {}
@@ -69,13 +73,16 @@ def event(kind: str, *, version: int, sent: bool = True) -> Callable[[Payload], 
     return declare
 
 
-def handles(model: type[BaseModel]) -> Callable[[Function], Function]:
-    """`@handles(OrderPlaced)` above a function: it is called once for each of them, in a transaction."""
+def handles(model: type[BaseModel], *, together: bool = False) -> Callable[[Function], Function]:
+    """`@handles(OrderPlaced)` above a function: it is called once for each of them, in a transaction of its own.
+
+    With `together=True` those that wait share one: docs/events.md says for which functions.
+    """
     handled = of(model)
 
     def declare(function: Function) -> Function:
         name = f"{function.__module__.removeprefix('app.features.')}.{function.__name__}"
-        _handlers.setdefault(handled.name, {})[name] = Handler(name, handled, function)
+        _handlers.setdefault(handled.name, {})[name] = Handler(name, handled, function, together)
         return function
 
     return declare

@@ -1,6 +1,6 @@
 """What the operator says of events."""
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from app.chassis import about
 from app.chassis.events import transport
@@ -23,7 +23,7 @@ class Settings(transport.Settings):
         32,
         ge=1,
         le=256,
-        description="Events that may share a handler's transaction while they wait; 1: each has its own.",
+        description="Events that may share the transaction of a handler that allows it; a power of two.",
         examples=["32"],
     )
     events_limit: int = Field(
@@ -39,3 +39,10 @@ class Settings(transport.Settings):
     events_inbox_ttl: int = Field(
         1_209_600, ge=60, description="Seconds that a handled event is remembered.", examples=["1209600"]
     )
+
+    @field_validator("events_together")
+    @classmethod
+    def check_together(cls, value: int) -> int:
+        if value & (value - 1):
+            raise ValueError("is no power of two, such as 16, 32 or 64")
+        return value

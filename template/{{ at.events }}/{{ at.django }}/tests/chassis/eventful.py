@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 
 from app.chassis.events.registry import handles, upcast
 from tests.chassis.noted import EFFECT, Noted, suffer
@@ -14,6 +14,8 @@ def note(event: Noted) -> None:
     with connection.cursor() as cursor:
         cursor.execute(EFFECT.format(name="%(name)s", number="%(number)s", place="%(place)s"), event.effect())
     suffer(event)
+    if event.trouble == "take back":
+        transaction.set_rollback(True)
     time.sleep(event.seconds)
 
 

@@ -14,6 +14,8 @@ from tests.chassis.noted import EFFECT, Noted, suffer
 async def note(session: AsyncSession, event: Noted) -> None:
     await session.execute(text(EFFECT.format(name=":name", number=":number", place=":place")), event.effect())
     suffer(event)
+    if event.trouble == "take back":
+        await session.rollback()
     await asyncio.sleep(event.seconds)
 
 

@@ -163,9 +163,16 @@ def handled(ident: str, call: Call, payload: BaseModel, *, tried: bool = False, 
             Letter.objects.filter(id=letter).delete()
         if fresh:
             call(payload)
+            _alive()
         return fresh
 
     return transactions.in_transaction(once)
+
+
+def _alive() -> None:
+    """Raises when the end of the transaction would take it back, which says nothing of it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
 
 
 class Known(Exception):
@@ -187,6 +194,7 @@ def all_handled(members: Sequence[Member]) -> bool:
         for one in members:
             with one.unit():
                 one.handler.call(one.payload)
+        _alive()
 
     try:
         transactions.in_transaction(once)
