@@ -56,6 +56,11 @@ def test_production_without_a_broker_is_told_what_is_missing(monkeypatch: pytest
     assert line.startswith(f"{VARIABLE}: is for no ")
 
 
+def test_a_number_that_events_cannot_share_a_transaction_by_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EVENTS_TOGETHER", "12")
+    assert "EVENTS_TOGETHER: is no power of two, such as 16, 32 or 64" in "".join(problems([Settings]))
+
+
 # -- the envelope ------------------------------------------------------------------------------------------------------
 
 
