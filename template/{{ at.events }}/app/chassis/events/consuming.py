@@ -126,9 +126,11 @@ class Desk:
         """What is being handled may end; what waits for another try comes again from the broker."""
         if self.tasks:
             await asyncio.wait(self.tasks, timeout=FINISH_SECONDS)
-            for task in self.tasks:
+        if late := set(self.tasks):
+            for task in late:
                 task.cancel()
-            await asyncio.wait([*self.tasks, asyncio.create_task(asyncio.sleep(0))], timeout=CANCEL_SECONDS)
+            # What they have begun in the database they take back while there is a connection.
+            await asyncio.wait(late, timeout=CANCEL_SECONDS)
 
     # -- one event
 
