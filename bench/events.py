@@ -36,6 +36,7 @@ from app.chassis.events.publishing import composed
 RUN = sys.argv[2] if len(sys.argv) > 2 else str(uuid4())
 AT_A_TIME = 200
 KEYS = 100
+WARM_SECONDS, SECONDS = 1, 8
 CONSUMER = "consumer"
 # One may not be there for a process that was begun by one that is bound to the other.
 FIRST, LAST = 0, (os.cpu_count() or 1) - 1
@@ -152,8 +153,9 @@ async def without_inbox(count: int) -> None:
     await asyncio.gather(*(lane() for _ in range(8)))
 
 
-async def aged(kind: type[Sent], count: int, rate: float) -> list[float]:
-    """Seconds from before the transaction that publishes to the handler, at so many a second."""
+async def aged(kind: type[Sent], rate: float) -> list[float]:
+    """Seconds from before the transaction that publishes to the handler, at so many a second, once all is warm."""
+    count = int(rate * (WARM_SECONDS + SECONDS))
     consumer = await asyncio.create_subprocess_exec(
         sys.executable, __file__, CONSUMER, RUN, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
@@ -172,7 +174,7 @@ async def aged(kind: type[Sent], count: int, rate: float) -> list[float]:
         printed, _ = await consumer.communicate(b"%d\n" % (sent + 1))
     *logged, last = printed.decode().splitlines()
     sys.stderr.write("\n".join(logged))
-    return list(map(float, json.loads(last)))[1:]
+    return list(map(float, json.loads(last)))[int(rate * WARM_SECONDS) :]
 
 
 async def consumer() -> None:
@@ -200,7 +202,7 @@ async def main(count: int) -> None:
             relay = await rate(count, relayed)
             found[kind] = (relay, await rate(count, lambda: consumed(count)))
         handling = await rate(count, lambda: without_inbox(count))
-        late = {kind: await aged(kind, count, min(rates) / 2) for kind, rates in found.items()}
+        late = {kind: await aged(kind, min(rates) / 2) for kind, rates in found.items()}
         async with database.opened().engine.begin() as connection:
             await connection.run_sync(EFFECTS.drop)
     say = sys.stdout.write

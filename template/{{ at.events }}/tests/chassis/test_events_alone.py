@@ -1,5 +1,6 @@
 """Events without a broker: in development the service is its own, in production it does not start."""
 
+import asyncio
 import os
 from datetime import UTC, datetime
 from typing import Any
@@ -12,8 +13,9 @@ from pydantic import BaseModel
 from app.chassis import local_server
 from app.chassis.events import envelope, publishing, registry
 from app.chassis.events.envelope import Malformed
+from app.chassis.events.memory import Connection, Memory
 from app.chassis.events.registry import Unusable
-from app.chassis.events.rows import inbox_id, plain
+from app.chassis.events.rows import Claim, Sample, Waiting, inbox_id, plain
 from app.chassis.events.variables import Settings
 from app.chassis.settings import problems
 from tests.chassis.conftest import Start
@@ -59,6 +61,31 @@ def test_production_without_a_broker_is_told_what_is_missing(monkeypatch: pytest
 def test_a_number_that_events_cannot_share_a_transaction_by_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EVENTS_TOGETHER", "12")
     assert "EVENTS_TOGETHER: is no power of two, such as 16, 32 or 64" in "".join(problems([Settings]))
+
+
+def test_a_relay_waits_longer_and_longer_only_while_nothing_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    from app.chassis.events import relaying, store  # noqa: PLC0415 - the framework is set up by now
+
+    row = Waiting(1, "", "tests.tried", "7", b"")
+    claims = [Claim([])] * 6 + [Claim([row], more=True), Claim([])]
+    pauses, stop = [], asyncio.Event()
+
+    async def batch(*_: Any) -> Claim:
+        return claims.pop(0)
+
+    async def wait(_: Any, seconds: float) -> None:
+        pauses.append(seconds)
+        if not claims:
+            stop.set()
+
+    async def sample() -> Sample:
+        return Sample(0, None)
+
+    monkeypatch.setattr(relaying, "batch", batch)
+    monkeypatch.setattr(relaying, "wait", wait)
+    monkeypatch.setattr(store, "sample", sample)
+    asyncio.run(relaying.relay(Connection(Memory()), stop))
+    assert pauses == [0.04, 0.08, 0.16, 0.25, 0.25, 0.25, 0.04]
 
 
 # -- the envelope ------------------------------------------------------------------------------------------------------

@@ -53,8 +53,9 @@ async def relay(transport: Transport, stop: asyncio.Event) -> None:
         if time.monotonic() - looked > SAMPLE_SECONDS:
             looked = time.monotonic()
             figures.sampled(await store.sample())
+        # Also when more wait: what comes a moment after the last of them would wait for as long as before the first.
+        pause = SHORTEST_PAUSE if claim.rows else min(LONGEST_PAUSE, pause * 2)
         if not claim.more:
-            pause = SHORTEST_PAUSE if claim.rows else min(LONGEST_PAUSE, pause * 2)
             await wait(stop, pause)
 
 
