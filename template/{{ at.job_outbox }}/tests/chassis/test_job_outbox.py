@@ -76,6 +76,22 @@ def says_that_it_is_away(worker: Worker) -> bool:
     return bool(changes) and "no connection to its queue" in str(changes[-1]["failing"])
 
 
+def test_what_could_not_be_sent_is_sent_as_soon_as_it_can_be(trial: Trial) -> None:
+    with hiring(trial) as hire:
+        proxy = Proxy(job_queue.URL)
+        proxy.end()
+        worker = hire(JOBS_BROKER_URL=proxy.url)
+        worker.ready()
+        proxy.begin()
+        name = next(names)
+        job = trial.enqueue("note", name=name)
+        eventually(lambda: worker.lines(event="jobs.not_delivered"))
+        proxy.end()
+        # Long before JOBS_STALLED_AFTER is over.
+        trial.when(job, "succeeded")
+        assert trial.notes(name) == 1
+
+
 def test_what_the_broker_loses_is_done_all_the_same(trial: Trial, job_broker: str) -> None:
     with hiring(trial) as hire:
         hire(JOBS_STALLED_AFTER="2", JOBS_CONCURRENCY="1")
@@ -122,7 +138,7 @@ def test_what_is_no_id_is_dropped(trial: Trial, job_broker: str) -> None:
     job_queue.send(job_broker, b"{}", b"\xff", b"a job")
     name = next(names)
     trial.when(trial.enqueue("note", name=name), "succeeded")
-    eventually(lambda: worker.lines(event="jobs.malformed"))
+    eventually(lambda: len(worker.lines(event="jobs.malformed")) >= 3)
     assert worker.process.poll() is None
 
 
@@ -151,6 +167,18 @@ def test_every_job_is_done_once_whatever_ends(trial: Trial) -> None:
         assert max(job["attempts"] for job in found) > 1
 
 
+def test_a_job_whose_worker_ends_between_its_effect_and_its_mark_has_one_effect(trial: Trial) -> None:
+    with hiring(trial) as hire:
+        first = hire(trial="trial_jobs trial_killed", JOBS_STALLED_AFTER="1")
+        (first.folder / "killed-at-the-mark").touch()
+        name = next(names)
+        job = trial.enqueue("note", name=name)
+        first.exit_status()
+        trial.standing()
+        assert trial.when(job, "succeeded")["attempts"] == 2
+        assert trial.notes(name) == 1
+
+
 def test_a_job_that_takes_longer_than_a_sign_of_life_stays_with_its_worker(trial: Trial) -> None:
     with hiring(trial) as hire:
         for _ in range(2):
@@ -169,6 +197,17 @@ def test_what_another_queue_has_left_is_taken_up(trial: Trial) -> None:
     trial.standing()
     trial.when(job, "succeeded")
     assert trial.notes(name) == 1
+
+
+def test_what_runs_in_another_queue_is_taken_up_when_its_worker_is_gone(trial: Trial) -> None:
+    with hiring(trial) as hire:
+        first = hire(JOBS_STALLED_AFTER="1")
+        job = trial.enqueue("slow", name=next(names), seconds=4)
+        trial.when(job, "running")
+        first.kill()
+        assert trial.service.http.put("/probe/orphans").status_code == 204
+        trial.standing()
+        assert trial.when(job, "succeeded")["attempts"] == 2
 
 
 def test_a_job_of_somebody_whose_clock_is_ahead_is_done(trial: Trial) -> None:

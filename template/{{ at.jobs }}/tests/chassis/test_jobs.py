@@ -84,8 +84,10 @@ def test_a_dead_job_is_replayed_or_dropped(trial: Trial) -> None:
     trial.standing()
     job = trial.enqueue("hopeless")
     assert trial.when(job, "failed")["attempts"] == 1
+    before = trial.look(job).json()["finished_at"]
     assert trial.manage("replay", job) == "1 enqueued anew\n"
-    trial.when(job, "failed")
+    eventually(lambda: (trial.look(job).json()["finished_at"] or before) > before, pause=0.05)
+    assert trial.when(job, "failed")["attempts"] == 1
     assert trial.manage("drop", job) == "1 deleted\n"
     assert trial.look(job).status_code == 404
     with pytest.raises(AssertionError, match="none of these is dead"):
@@ -190,7 +192,7 @@ def test_a_job_that_nobody_knows_is_not_found(trial: Trial) -> None:
 def test_a_worker_that_is_stopped_leaves_nothing_undone(trial: Trial) -> None:
     trial.alone()
     name = next(names)
-    jobs = [trial.enqueue("slow", name=name, seconds=0.05) for _ in range(100)]
+    jobs = [trial.enqueue("slow", name=name, seconds=0.2) for _ in range(100)]
     first = trial.worker()
     eventually(lambda: trial.notes(name) > 10, pause=0.05)
     first.terminate()
@@ -199,7 +201,8 @@ def test_a_worker_that_is_stopped_leaves_nothing_undone(trial: Trial) -> None:
     trial.standing()
     found = [trial.when(job, "succeeded") for job in jobs]
     assert trial.notes(name) == 100
-    # What had begun was finished.
+    # What had begun was finished, and not returned.
+    assert {line["event"] for line in first.lines() if line["event"].startswith("job.")} == {"job.done"}
     assert {job["attempts"] for job in found} == {1}
 
 
@@ -212,6 +215,7 @@ def test_a_worker_that_is_stopped_returns_what_takes_too_long(trial: Trial) -> N
     assert first.exit_status() == 0, first.output()
     found = trial.look(job).json()
     assert (found["state"], found["attempts"]) == ("queued", 0)
+    assert {line["event"] for line in first.lines() if line["event"].startswith("job.")} == {"job.returned"}
     trial.cancel(job)
 
 
@@ -264,10 +268,11 @@ def test_a_job_that_kills_its_worker_each_time_is_dead(trial: Trial) -> None:
 
 def test_cron_has_each_tick_run_once_however_many_workers_there_are(trial: Trial) -> None:
     trial.alone()
-    workers = [trial.worker(trial="trial_schedule") for _ in range(2)]
-    eventually(lambda: trial.notes("tick") > 1)
+    workers = [trial.worker(trial="trial_schedule") for _ in range(4)]
+    for worker in workers:
+        worker.ready()
     before, began = trial.notes("tick"), time.monotonic()
-    time.sleep(3)
+    time.sleep(4)
     ticks, seconds = trial.notes("tick") - before, time.monotonic() - began
     assert seconds - 2 <= ticks <= seconds + 2
     for worker in workers:

@@ -1,5 +1,6 @@
 """What a function has to be to be a job, and what may be enqueued: each refusal with its cure."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from types import FunctionType
@@ -21,10 +22,15 @@ def test_a_function_that_does_not_say_so_is_no_job() -> None:
 
 def test_a_job_has_the_form_of_its_framework() -> None:
     @job()
-    def positional(_one: str, _two: str) -> None: ...
+    def plain(_one: str) -> None: ...
 
-    with pytest.raises(ValueError, match="has another form than a job: write it as `"):
-        declaration(positional)
+    @job()
+    async def asynchronous(*, one: str) -> None: ...
+
+    # Wrong in one way each, whichever framework it is.
+    for function in (plain, asynchronous):
+        with pytest.raises(ValueError, match="has another form than a job: write it as `"):
+            declaration(function)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +38,8 @@ def test_a_job_has_the_form_of_its_framework() -> None:
     [
         ({"retries": -1}, "needs retries of 0 or more"),
         ({"timeout": 0}, "more than 0 seconds for timeout"),
+        ({"backoff": 0}, "more than 0 seconds for timeout and backoff"),
+        ({"queue": "q" * 65}, "a queue of more than 64"),
         ({"name": "n" * 129}, "say it shorter"),
         ({"unique": "{order_id}"}, "has order_id in its unique key, which it does not take"),
         ({"schedule": "whenever"}, 'write it like "0 3 * * *"'),
@@ -82,14 +90,20 @@ def test_pauses_grow_and_end() -> None:
     for number, pause in enumerate(pauses, start=1):
         assert pause is not None
         assert timedelta(seconds=2**number) <= pause - now <= timedelta(seconds=2 ** (number + 1))
+    patient = replace(note, retries=100)
+    late = [rows.again_at(patient, 50, RuntimeError(), now) for _ in range(9)]
+    assert len(set(late)) > 1
+    assert all(pause is not None and pause - now <= timedelta(seconds=rows.PAUSE_CAP) for pause in late)
     assert rows.again_at(failing, failing.retries + 1, RuntimeError(), now) is None
     assert rows.again_at(failing, 1, GiveUp(), now) is None
 
 
 def test_a_tick_is_the_same_whenever_one_looks() -> None:
     every, now = declaration(trial_schedule.tick), datetime(2026, 1, 1, tzinfo=UTC)
-    ticks = [last_tick(every, now + timedelta(seconds=step / 4 + 0.1)) for step in range(9)]
+    looks = [now + timedelta(seconds=step / 4 + 0.1) for step in range(9)]
+    ticks = [last_tick(every, look) for look in looks]
     assert len(set(ticks)) == 3
+    assert all(timedelta() <= look - tick < timedelta(seconds=1) for look, tick in zip(looks, ticks, strict=True))
     assert {later - sooner for sooner, later in pairwise(sorted(set(ticks)))} == {timedelta(seconds=1)}
     assert rows.scheduled(every, ticks[0])["id"] == rows.scheduled(every, ticks[0])["id"]
     assert rows.scheduled(every, ticks[0])["id"] != rows.scheduled(every, ticks[-1])["id"]

@@ -15,7 +15,7 @@ router = Router()
 @router.put("/orphans", response={204: None})
 def make_orphans(request: HttpRequest) -> tuple[int, None]:
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE chassis_jobs SET deliver_at = NULL")
+        cursor.execute("UPDATE chassis_jobs SET deliver_at = NULL, leased_until = NULL")
     return 204, None
 
 

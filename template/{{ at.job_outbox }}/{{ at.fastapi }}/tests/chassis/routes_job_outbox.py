@@ -15,7 +15,7 @@ router = APIRouter()
 
 @router.put("/orphans", status_code=204)
 async def make_orphans(database: Annotated[AsyncSession, Depends(session, scope="function")]) -> None:
-    await database.execute(text("UPDATE chassis_jobs SET deliver_at = NULL"))
+    await database.execute(text("UPDATE chassis_jobs SET deliver_at = NULL, leased_until = NULL"))
 
 
 @router.put("/early-jobs", status_code=204)

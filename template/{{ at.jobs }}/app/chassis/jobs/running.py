@@ -50,13 +50,15 @@ async def attempt(job_id: UUID) -> Ended:
         except asyncio.CancelledError:
             unit.outcome = RETURNED
             await store.ask(store.give_back, one, datetime.now(UTC))
-            raise
         except Exception as error:  # noqa: BLE001 - whatever a job raises is its failure
             now = datetime.now(UTC)
             ended = Ended(again_at(job, one.number, error, now), error)
             unit.outcome, unit.error, unit.status = RETRIED if ended.again_at else DEAD, error, 500
             await store.ask(store.fail, one, ended.again_at, for_operators(error), for_the_owner(error), now)
             return ended
+    if unit.outcome == RETURNED:
+        # Out here: the unit would take it for a failure.
+        raise asyncio.CancelledError
     return Ended()
 
 
