@@ -57,6 +57,7 @@ async def consumer(stop: asyncio.Event) -> None:
     handles(Noted, together=TOGETHER in os.environ)(note)
     set_clock()
     acknowledge, consuming.FINISH_SECONDS = consuming.acknowledge, 1.0  # type: ignore[misc]
+    consuming.EXPIRE_SECONDS = 1.0  # type: ignore[misc]
 
     async def acknowledged(incoming: Any) -> None:
         die(BEFORE_ACK)

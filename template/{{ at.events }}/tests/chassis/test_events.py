@@ -117,6 +117,24 @@ def test_what_is_delivered_again_has_its_effect_once(eventful: Shared) -> None:
 
 
 @pytest.mark.beside("eventful")
+def test_what_comes_out_of_order_and_again_has_its_effect_once(eventful: Shared) -> None:
+    service, loops = eventful
+    service.prepared()
+    mine = name()
+    late, first, second = (
+        envelope(data={"name": mine, "number": number}, partitionkey=mine, sequence=f"{number:020}", time=time)
+        for number, time in ((3, "2038-01-19T03:14:07Z"), (1, "1970-01-01T00:00:00Z"), (2, "no time"))
+    )
+    before = loops.metric("events_consumed_total", outcome="dead_letter")
+    send(eventful, late, first, late, second, first)
+    assert service.wait_for(mine, 3) == [3, 1, 2]
+    # The handler is given them as they come: which is the later one, it knows of what is there.
+    service.publish(mine, first=4)
+    assert service.wait_for(mine, 4) == [3, 1, 2, 4]
+    assert loops.metric("events_consumed_total", outcome="dead_letter") == before
+
+
+@pytest.mark.beside("eventful")
 def test_an_old_version_is_brought_to_the_present_one(eventful: Shared) -> None:
     service, _ = eventful
     service.prepared()
@@ -217,6 +235,29 @@ def test_a_clock_that_is_wrong_takes_no_effect_away_and_adds_none(with_events: M
         assert loops.metric("events_outbox_age_seconds") >= 0
         assert loops.probe("/readyz") == 200
         assert sorted(service.effects(mine)) == list(range(10))
+
+
+@pytest.mark.beside("clocks")
+def test_what_was_handled_long_ago_is_forgotten(with_events: Made) -> None:
+    with with_events(EVENTS_INBOX_TTL="60") as made:
+        service, mine, marks = made.prepared(), name(), [name() for _ in range(2)]
+        consumer = service.run(Consumers)
+        shared = (service, consumer)
+        old = envelope(data={"name": mine, "number": 1})
+        send(shared, old, old, envelope(data={"name": marks[0], "number": 1}))
+        assert service.wait_for(marks[0], 1) == service.wait_for(mine, 1) == [1]
+        consumer.terminate()
+        consumer.exit_status()
+        # An hour later.
+        later = (service, service.run(Consumers, CLOCK_ERROR="3600"))
+        eventually(lambda: service.effects(mine) if again(later, old, mine) else None, pause=1)
+        assert service.effects(mine) == [1, 1]
+
+
+def again(shared: Shared, body: bytes, mine: str) -> bool:
+    """Whether it had its effect once more."""
+    send(shared, body)
+    return len(shared[0].effects(mine)) > 1
 
 
 @pytest.mark.beside("deaths")

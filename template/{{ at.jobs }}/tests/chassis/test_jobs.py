@@ -301,6 +301,22 @@ def test_figures_say_what_waits_and_what_is_dead(trial: Trial) -> None:
     assert trial.service.metric("jobs_enqueued_total", name="trial_jobs.hopeless", outcome="new") > 0
 
 
+def test_what_nobody_asks_about_is_forgotten_and_what_is_dead_is_not(trial: Trial) -> None:
+    trial.standing()
+    done, dead = trial.enqueue("note", name=next(names)), trial.enqueue("hopeless")
+    trial.when(done, "succeeded")
+    trial.when(dead, "failed")
+    trial.alone()
+    assert trial.service.http.put("/probe/old-jobs").status_code == 204
+    young = trial.enqueue("note", name=next(names))
+    trial.worker(JOBS_KEEP="3600").ready()
+    eventually(lambda: trial.look(done).status_code == 404, pause=0.1)
+    trial.when(young, "succeeded")
+    trial.when(dead, "failed")
+
+
 def test_the_command_counts(trial: Trial) -> None:
+    trial.standing()
+    trial.when(trial.enqueue("note", name=next(names)), "succeeded")
     counted: list[Any] = [line.split() for line in trial.manage("count").splitlines()]
     assert [name for _, state, name in counted if state == "succeeded" and name == "trial_jobs.note"]

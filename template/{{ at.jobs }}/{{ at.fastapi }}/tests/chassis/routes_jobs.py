@@ -1,13 +1,15 @@
 """Views that enqueue the jobs of the tests, and show what these have done."""
 
+from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
-from sqlalchemy import text
+from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.chassis import database
 from app.chassis.database import session
+from app.chassis.jobs.models import JOBS
 from app.chassis.jobs.queue import ACCEPTED, Accepted, accepted, enqueue
 from tests.chassis import trial_gone, trial_jobs
 
@@ -34,6 +36,14 @@ async def make_notes(database: Session) -> None:
 @router.get("/notes")
 async def notes(database: Session) -> list[str]:
     return list(await database.scalars(text("SELECT name FROM probe_notes")))
+
+
+@router.put("/old-jobs", status_code=204)
+async def make_old(database: Session) -> None:
+    """As if what is over had been so for two hours longer."""
+    over = select(JOBS.c.id, JOBS.c.finished_at).where(JOBS.c.finished_at.is_not(None))
+    for job_id, moment in (await database.execute(over)).all():
+        await database.execute(update(JOBS).where(JOBS.c.id == job_id).values(finished_at=moment - timedelta(hours=2)))
 
 
 @router.post("/stray-jobs")
