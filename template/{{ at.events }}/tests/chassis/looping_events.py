@@ -15,6 +15,7 @@ from app.chassis.parts import PARTS
 
 BEFORE_PUBLISH, BEFORE_DELETE, BEFORE_ACK = map(Path, ("die-before-publish", "die-before-delete", "die-before-ack"))
 FULL = Path("disk-is-full")
+CANNOT_BURY = Path("cannot-bury")
 # In the environment: how many seconds the clock is ahead.
 CLOCK_ERROR = "CLOCK_ERROR"
 
@@ -34,6 +35,13 @@ def delete() -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+def trip() -> None:
+    """Raises, once, what nobody expects."""
+    if CANNOT_BURY.exists():
+        CANNOT_BURY.unlink()
+        raise OSError("told to")
+
+
 class Wrong(datetime):
     @classmethod
     def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
@@ -49,7 +57,7 @@ def set_clock() -> None:
 
 
 async def consumer(stop: asyncio.Event) -> None:
-    from app.chassis.events import consuming  # noqa: PLC0415 - the framework is set up by now
+    from app.chassis.events import consuming, store  # noqa: PLC0415 - the framework is set up by now
     from app.chassis.events.registry import handles  # noqa: PLC0415 - as above
     from tests.chassis.eventful import note  # noqa: PLC0415 - as above
     from tests.chassis.noted import Noted  # noqa: PLC0415 - as above
@@ -63,6 +71,13 @@ async def consumer(stop: asyncio.Event) -> None:
         die(BEFORE_ACK)
         await acknowledge(incoming)
 
+    bury = store.bury
+
+    async def buried(letter: Any) -> None:
+        trip()
+        await bury(letter)
+
+    vars(store)["bury"] = buried
     consuming.acknowledge = acknowledged
     await found["consumer"](stop)
 

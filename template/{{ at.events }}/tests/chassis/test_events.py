@@ -9,7 +9,7 @@ import pytest
 from tests.chassis import event_broker
 from tests.chassis.collector import Collector
 from tests.chassis.fixtures_events import Consumers, Eventful, Loops, Made, Relays, needs_broker
-from tests.chassis.looping_events import BEFORE_ACK, BEFORE_DELETE, BEFORE_PUBLISH, FULL
+from tests.chassis.looping_events import BEFORE_ACK, BEFORE_DELETE, BEFORE_PUBLISH, CANNOT_BURY, FULL
 from tests.chassis.running import called, eventually
 
 pytestmark = needs_broker
@@ -295,6 +295,22 @@ def test_an_event_that_kills_its_process_is_a_dead_letter_in_the_end(with_events
         service.publish(mine)
         assert service.wait_for(mine, 1) == [0]
         assert eventually(lambda: any("the process ended each time" in line for line in letters(service)), pause=0.5)
+
+
+@pytest.mark.beside("deaths")
+def test_what_could_not_be_ended_is_tried_again_and_what_follows_goes_on(with_events: Made) -> None:
+    with with_events(EVENTS_TRIES="1") as made:
+        service = made.prepared()
+        loops = service.run()
+        loops.ready()
+        (loops.folder / CANNOT_BURY).touch()
+        mine = name()
+        service.publish(mine, trouble="fail")
+        service.publish(mine, first=1)
+        assert service.wait_for(mine, 1) == [1]
+        assert len(letters(service)) == 1
+        assert loops.metric("events_failures_total", loop="consumer") == 1
+        assert loops.lines(event="events.consumer_failed")
 
 
 @pytest.mark.beside("deaths")

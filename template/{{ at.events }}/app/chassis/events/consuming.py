@@ -84,7 +84,7 @@ class Desk:
         try:
             envelope = parse(incoming.body)
         except Malformed as error:
-            self.begin(self.ending(incoming, self.malformed(incoming, error)))
+            self.begin(self.ending(incoming, partial(self.malformed, incoming, error)))
             return
         key = (envelope.source, envelope.key)
         lane = self.lanes.get(key)
@@ -103,20 +103,30 @@ class Desk:
         try:
             while lane:
                 incoming, envelope = lane.popleft()
-                await self.ending(incoming, self.handle(incoming, envelope))
+                await self.ending(incoming, partial(self.handle, incoming, envelope))
         finally:
             del self.lanes[key]
             for incoming, _ in lane:
                 self.end(incoming)
 
-    async def ending(self, incoming: Incoming, work: Awaitable[None]) -> None:
+    async def ending(self, incoming: Incoming, work: Callable[[], Awaitable[None]]) -> None:
+        """Again as long as it comes to nothing: not every broker would bring it before this process ends."""
+        attempt = 0
         try:
-            await work
-        except Exception:
-            # Not acknowledged, it comes again.
-            log.exception("events.consumer_failed")
+            while not await self.succeeds(work):
+                await asyncio.sleep(backoff(attempt, base=0.5, cap=30.0))
+                attempt += 1
         finally:
             self.end(incoming)
+
+    async def succeeds(self, work: Callable[[], Awaitable[None]]) -> bool:
+        try:
+            await work()
+        except Exception:
+            figures.failures["consumer"] += 1
+            log.exception("events.consumer_failed")
+            return False
+        return True
 
     def end(self, incoming: Incoming) -> None:
         self.room.release()
