@@ -106,6 +106,19 @@ def test_what_the_broker_loses_is_done_all_the_same(trial: Trial, job_broker: st
         assert trial.notes(name) == 15
 
 
+def test_what_waits_is_counted(trial: Trial) -> None:
+    with hiring(trial) as hire:
+        worker = hire(JOBS_CONCURRENCY="1")
+        slow = trial.enqueue("slow", name=next(names), seconds=30)
+        trial.when(slow, "running")
+        jobs = [trial.enqueue("note", name=next(names)) for _ in range(3)]
+        eventually(lambda: worker.metric("jobs_queued", queue="default") == 3, pause=0.2)
+        assert worker.metric("jobs_oldest_ready_seconds", queue="default") > 0
+        trial.cancel(slow)
+        succeeded(trial, jobs)
+        eventually(lambda: worker.metric("jobs_queued", queue="default") == 0, pause=0.2)
+
+
 def test_an_attempt_that_cannot_begin_is_made_soon(trial: Trial) -> None:
     with hiring(trial) as hire:
         worker = hire(trial="trial_jobs trial_trouble")

@@ -152,11 +152,12 @@ def test_a_job_that_waits_is_cancelled_and_never_runs(trial: Trial) -> None:
     assert trial.look(job).json()["attempts"] == 0
 
 
-def test_a_job_that_runs_is_cancelled_and_makes_room(trial: Trial) -> None:
+@pytest.mark.parametrize("kind", ["slow", "silent"])
+def test_a_job_that_runs_is_cancelled_and_makes_room(trial: Trial, kind: str) -> None:
     trial.alone()
     only = trial.worker(JOBS_CONCURRENCY="1")
     name = next(names)
-    job = trial.enqueue("slow", name=name, seconds=60)
+    job = trial.enqueue(kind, name=name, seconds=60)
     trial.when(job, "running")
     assert trial.cancel(job).json()["state"] == "cancelled"
     passed(trial)

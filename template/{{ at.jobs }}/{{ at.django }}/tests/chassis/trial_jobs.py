@@ -34,6 +34,13 @@ def slow(*, name: str, seconds: float) -> None:
         leave(name)
 
 
+@job(timeout=120)
+def silent(*, name: str, seconds: float) -> None:
+    """It never says how far it is."""
+    leave(name)
+    time.sleep(seconds)
+
+
 @job(retries=2, backoff=0.05)
 def failing(*, name: str) -> None:
     leave(name)

@@ -34,6 +34,13 @@ async def slow(session: AsyncSession, *, name: str, seconds: float) -> None:
         await leave(session, name)
 
 
+@job(timeout=120)
+async def silent(session: AsyncSession, *, name: str, seconds: float) -> None:
+    """It never says how far it is."""
+    await leave(session, name)
+    await asyncio.sleep(seconds)
+
+
 @job(retries=2, backoff=0.05)
 async def failing(session: AsyncSession, *, name: str) -> None:
     await leave(session, name)
