@@ -310,10 +310,13 @@ def test_what_nobody_asks_about_is_forgotten_and_what_is_dead_is_not(trial: Tria
     trial.alone()
     assert trial.service.http.put("/probe/old-jobs").status_code == 204
     young = trial.enqueue("note", name=next(names))
-    trial.worker(JOBS_KEEP="3600").ready()
+    worker = trial.worker(JOBS_KEEP="3600")
+    worker.ready()
     eventually(lambda: trial.look(done).status_code == 404, pause=0.1)
     trial.when(young, "succeeded")
     trial.when(dead, "failed")
+    worker.terminate()
+    assert worker.exit_status() == 0
 
 
 def test_the_command_counts(trial: Trial) -> None:

@@ -36,9 +36,9 @@ def slow(*, name: str, seconds: float) -> None:
 
 @job(timeout=120)
 def silent(*, name: str, seconds: float) -> None:
-    """It never says how far it is."""
-    leave(name)
+    """It never says how far it is. The effect last, as SQLite has one writer."""
     time.sleep(seconds)
+    leave(name)
 
 
 @job(retries=2, backoff=0.05)

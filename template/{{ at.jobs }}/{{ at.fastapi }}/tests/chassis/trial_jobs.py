@@ -36,9 +36,9 @@ async def slow(session: AsyncSession, *, name: str, seconds: float) -> None:
 
 @job(timeout=120)
 async def silent(session: AsyncSession, *, name: str, seconds: float) -> None:
-    """It never says how far it is."""
-    await leave(session, name)
+    """It never says how far it is. The effect last, as SQLite has one writer."""
     await asyncio.sleep(seconds)
+    await leave(session, name)
 
 
 @job(retries=2, backoff=0.05)
