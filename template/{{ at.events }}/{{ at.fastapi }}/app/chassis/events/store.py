@@ -18,7 +18,6 @@ from app.chassis.events.rows import Claim, DeadLetter, Sample, Waiting
 
 ASYNCHRONOUS: Final = True
 EXPIRED_AT_ONCE: Final = 1000
-ALIVE: Final = text("SELECT 1")
 Call = Callable[[AsyncSession, Any], Awaitable[Any]]
 
 _after = -1
@@ -121,15 +120,16 @@ async def handle(ident: str, call: Call, payload: BaseModel, *, tried: bool = Fa
             await connection.execute(delete(DEAD_LETTERS).where(DEAD_LETTERS.c.id == letter))
         if fresh:
             await call(session, payload)
-            await _alive(session)
+            await _check_kept(session, ident)
         return fresh
 
     return await transactions.in_transaction(once)
 
 
-async def _alive(session: AsyncSession) -> None:
-    """Raises when the transaction has ended, or its commit would take it back, which says nothing of it."""
-    await session.execute(ALIVE)
+async def _check_kept(session: AsyncSession, ident: str) -> None:
+    """Raises when a commit would keep nothing: a handler may catch the error that has taken its transaction back."""
+    if await session.scalar(select(INBOX.c.id).where(INBOX.c.id == ident)) is None:
+        raise RuntimeError("the handler went on after its transaction was taken back")
 
 
 class Known(Exception):
@@ -152,7 +152,7 @@ async def handle_all(members: Sequence[Member]) -> bool:
                     # The next one finds what is in the database, as in a session of its own.
                     await session.flush()
                     session.expunge_all()
-        await _alive(session)
+        await _check_kept(session, members[0].ident)
 
     try:
         await transactions.in_transaction(once)
