@@ -53,7 +53,7 @@ class Kind:
     without: str
 
 
-# Those that share a transaction.
+# The row is made, as it is looked for before the commit, but nobody asks whether it was there. Those that share a transaction:
 IN_COMPANY: Edit = ("app.chassis.events.store", "< len(members):", "< 0:")
 EVENTS = Kind(
     "events",
@@ -66,12 +66,16 @@ EVENTS = Kind(
             (
                 "app.chassis.events.store",
                 'fresh = await _insert_new(connection, "chassis_inbox", id=ident, handled_at=datetime.now(UTC))',
-                "fresh = True",
+                'fresh = await _insert_new(connection, "chassis_inbox", id=ident, handled_at=datetime.now(UTC)) or True',
             ),
             IN_COMPANY,
         ],
         "django": [
-            ("app.chassis.events.store", "fresh = _insert_new(Handled, id=ident, handled_at=datetime.now(UTC))", "fresh = True"),
+            (
+                "app.chassis.events.store",
+                "fresh = _insert_new(Handled, id=ident, handled_at=datetime.now(UTC))",
+                "fresh = _insert_new(Handled, id=ident, handled_at=datetime.now(UTC)) or True",
+            ),
             IN_COMPANY,
         ],
     },
