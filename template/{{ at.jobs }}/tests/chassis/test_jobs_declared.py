@@ -1,5 +1,6 @@
 """What a function has to be to be a job, and what may be enqueued: each refusal with its cure."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from app.chassis.jobs import GiveUp, job, rows
+from app.chassis.jobs import GiveUp, job, rows, running, worker
 from app.chassis.jobs.declared import declaration, known
 from app.chassis.jobs.worker import last_tick
 from tests.chassis import trial_jobs, trial_schedule
@@ -107,3 +108,31 @@ def test_a_tick_is_the_same_whenever_one_looks() -> None:
     assert {later - sooner for sooner, later in pairwise(sorted(set(ticks)))} == {timedelta(seconds=1)}
     assert rows.scheduled(every, ticks[0])["id"] == rows.scheduled(every, ticks[0])["id"]
     assert rows.scheduled(every, ticks[0])["id"] != rows.scheduled(every, ticks[-1])["id"]
+
+
+def test_upkeep_that_failed_is_tried_again_before_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries, again = 0, asyncio.Event()
+
+    async def done() -> None: ...
+
+    async def fails_at_first() -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise OSError("away")
+        again.set()
+
+    async def watched() -> None:
+        upkeep = asyncio.create_task(worker.keep_up(asyncio.Event()))
+        await asyncio.wait_for(again.wait(), 30)
+        # Once it went well it has time.
+        await asyncio.sleep(0.7)
+        upkeep.cancel()
+
+    for chore in ("schedule", "look_up"):
+        monkeypatch.setattr(worker, chore, done)
+    monkeypatch.setattr(running, "withdraw", done)
+    monkeypatch.setattr(worker, "sweep", fails_at_first)
+    monkeypatch.setattr(worker, "AGAIN", 0.3)
+    asyncio.run(watched())
+    assert tries == 2

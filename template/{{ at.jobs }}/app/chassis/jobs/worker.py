@@ -16,6 +16,8 @@ from app.chassis.settings import load
 MISSED: Final = timedelta(minutes=10)
 """A tick of cron that nobody was there for is made up for this long."""
 BATCH: Final = 1000
+AGAIN: Final = 5.0
+"""Seconds after which what failed is tried again."""
 log = structlog.get_logger()
 
 
@@ -50,17 +52,22 @@ async def keep_up(stop: asyncio.Event) -> None:
     due = dict.fromkeys((chore for _, chore in chores), 0.0)
     while True:
         for seconds, chore in chores:
-            if time.monotonic() >= due[chore] and not (stop.is_set() and chore is schedule):
-                due[chore] = time.monotonic() + seconds
-                await tried(chore)
+            now = time.monotonic()
+            if now >= due[chore] and not (stop.is_set() and chore is schedule):
+                done = await tried(chore)
+                # What is rare does not wait for its next time when it fails.
+                due[chore] = now + (seconds if done else min(seconds, AGAIN))
         await asyncio.sleep(0.2)
 
 
-async def tried(chore: Callable[[], Awaitable[None]]) -> None:
+async def tried(chore: Callable[[], Awaitable[None]]) -> bool:
+    """Whether it went well."""
     try:
         await chore()
     except Exception as error:  # noqa: BLE001 - the next time may go well
         log.warning("jobs.upkeep_failed", chore=getattr(chore, "__name__", ""), reason=repr(error))
+        return False
+    return True
 
 
 _seen: dict[str, datetime] = {}

@@ -178,12 +178,15 @@ async def expire(before: datetime) -> None:
     """Forget what was handled before, so few at a time that nobody waits for their locks."""
     for table, moment in ((INBOX, INBOX.c.handled_at), (ATTEMPTS, ATTEMPTS.c.counted_at)):
         while True:
-            async with database.opened().engine.begin() as connection:
+            async with database.opened().engine.connect() as connection:
                 query = select(table.c.id).where(moment < before).limit(EXPIRED_AT_ONCE)
                 ids = (await connection.execute(query)).scalars().all()
+                # A transaction that has read cannot write in SQLite once another one has.
+                await connection.commit()
                 if not ids:
                     break
                 await connection.execute(delete(table).where(table.c.id.in_(ids)))
+                await connection.commit()
 
 
 # -- dead letters ------------------------------------------------------------------------------------------------------

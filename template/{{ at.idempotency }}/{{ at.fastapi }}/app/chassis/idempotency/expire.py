@@ -38,12 +38,15 @@ async def expire(*, now: datetime) -> int:
 
 
 async def expire_some(oldest: datetime) -> int:
-    """One transaction. A key that is used again meanwhile has a new time, and stays."""
+    """A key that is used again meanwhile has a new time, and stays."""
     is_old = KEYS.c.created_at <= oldest
-    async with database.opened().sessions.begin() as session:
+    async with database.opened().sessions() as session:
         ids = (await session.scalars(select(KEYS.c.id).where(is_old).limit(BATCH))).all()
+        # A transaction that has read cannot write in SQLite once another one has.
+        await session.commit()
         if ids:
             await session.execute(delete(KEYS).where(KEYS.c.id.in_(ids), is_old))
+            await session.commit()
     return len(ids)
 
 

@@ -122,9 +122,13 @@ async def cancel(session: AsyncSession, job_id: UUID, owner: str, now: datetime)
 async def enqueue_once(row: Row) -> None:
     """Unless it is there."""
     with suppress(IntegrityError):
-        async with database.opened().sessions.begin() as session:
-            if await session.scalar(select(JOBS.c.id).where(JOBS.c.id == row["id"])) is None:
+        async with database.opened().sessions() as session:
+            there = await session.scalar(select(JOBS.c.id).where(JOBS.c.id == row["id"]))
+            # A transaction that has read cannot write in SQLite once another one has.
+            await session.commit()
+            if there is None:
                 await sending.send(session, row)
+                await session.commit()
 
 
 async def figures(now: datetime) -> tuple[list[tuple[str, int, datetime]], dict[str, int]]:
@@ -140,10 +144,13 @@ async def figures(now: datetime) -> tuple[list[tuple[str, int, datetime]], dict[
 
 async def forget(before: datetime, limit: int) -> int:
     over = (JOBS.c.state.in_(rows.OVER), JOBS.c.finished_at < before)
-    async with database.opened().sessions.begin() as session:
+    async with database.opened().sessions() as session:
         ids = (await session.scalars(select(JOBS.c.id).where(*over).limit(limit))).all()
+        # As in `enqueue_once`.
+        await session.commit()
         if ids:
             await session.execute(delete(JOBS).where(JOBS.c.id.in_(ids), *over))
+            await session.commit()
     return len(ids)
 
 
