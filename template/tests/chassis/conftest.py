@@ -17,11 +17,11 @@ from threading import get_ident
 
 import pytest
 
-from app.chassis import local_server
+from app.chassis import local_server, routes
 from tests.chassis import discovered, forked
 from tests.chassis.collector import Collector, collector
 from tests.chassis.outage import Outage, free_port, outage
-from tests.chassis.running import ROOT, Service, environment, migrate
+from tests.chassis.running import ROOT, STARTED, Service, environment, migrate, own
 
 Start = Callable[..., Service]
 
@@ -31,8 +31,6 @@ EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES")
 # Two who may do the same. Whoever is first sends each request, and the second must not see what it gets.
 PEERS = ("one", "other")
 RESULT = pytest.StashKey["Future[None]"]()
-# By thread, as tests run beside each other.
-STARTED: dict[int, list[Service]] = {}
 LASTING: list[Service] = []
 EARLY = ("running", "promises", "useless", "without_database", "behind", "crashing", "stopping_at_once")
 # How many wait at a time: each more takes a little of the cores, too.
@@ -99,7 +97,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
 
     def started(*, dotenv: str = "", whole: bool = False, **env: str | None) -> Service:
         service = Service(tmp_path_factory.mktemp("service"), dotenv=dotenv, whole=whole, **env)
-        STARTED.setdefault(get_ident(), []).append(service)
+        own(service)
         return service
 
     yield started
@@ -111,6 +109,15 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
 def _own() -> Iterator[None]:
     yield
     stop_own()
+
+
+@pytest.fixture(autouse=True)
+def _known_routes() -> Iterator[None]:
+    """The service that tests share in this process has its routes again when one has made an application of its own."""
+    before = list(routes.known())
+    yield
+    if before and routes.known() != before:
+        routes.learn(before)
 
 
 def stop_own() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from threading import get_ident
 from typing import Any, TypeVar
 
 import httpx2
@@ -199,3 +200,12 @@ class Service:
             for sample in family.samples:
                 if sample.name == name:
                     yield sample.labels, sample.value
+
+
+# By thread, as tests run beside each other.
+STARTED: dict[int, list[Service]] = {}
+
+
+def own(service: Service) -> None:
+    """It ends with the test that has started it."""
+    STARTED.setdefault(get_ident(), []).append(service)

@@ -21,6 +21,8 @@ PAUSE_SECONDS = 1.0
 ALL, NONE = "all", "none"
 Loop = Callable[[asyncio.Event], Awaitable[None]]
 """It runs until the event is set and then finishes what it has begun; trouble that passes it sits out by itself."""
+Check = Callable[[], Any]
+"""As a part's `check`, for processes that run the loop."""
 log = structlog.get_logger()
 
 
@@ -89,11 +91,20 @@ async def serve(loops: dict[str, Loop], parts: tuple[ModuleType, ...]) -> int:
     """The exit status, once all loops have ended."""
     stop = asyncio.Event()
     hear(stop)
+    observe(loops, parts)
     async with process.opened(parts):
         log.info("background.started", loops=list(loops))
         status = await watch(loops, stop)
         log.info("background.stopped", loops=list(loops))
     return status
+
+
+def observe(loops: Iterable[str], parts: Iterable[ModuleType]) -> None:
+    """Let the process be ready only while its loops are; to be said before it is."""
+    for part in parts:
+        for name, check in part.loop_checks().items() if hasattr(part, "loop_checks") else ():
+            if name in loops:
+                readiness.watch(name, check)
 
 
 def hear(stop: asyncio.Event) -> None:
@@ -145,6 +156,7 @@ def resources() -> Any:
     from app.chassis.parts import PARTS  # noqa: PLC0415 - this module is one of them
 
     inside = {} if process.is_background() else chosen(load(Settings).inside, PARTS)
+    observe(inside, PARTS)
     return process.beside(partial(running, inside)) if inside else nullcontext()
 
 

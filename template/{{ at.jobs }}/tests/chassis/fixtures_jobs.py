@@ -13,7 +13,7 @@ from app.chassis import local_server
 from tests.chassis import discovered
 from tests.chassis.forked import Forked, call
 from tests.chassis.outage import free_port
-from tests.chassis.running import Service, called, eventually, has, migrate
+from tests.chassis.running import Service, called, eventually, has, migrate, own
 
 EARLY = ("trial",)
 Start = Callable[..., Service]
@@ -39,6 +39,12 @@ class Trial:
         self._standing: Worker | None = None
 
     def worker(self, *, trial: str = "trial_jobs", **env: str) -> Worker:
+        """One that ends with the test: what a test that failed has left would take the jobs of the next ones."""
+        made = self.made(trial=trial, **env)
+        own(made)
+        return made
+
+    def made(self, *, trial: str = "trial_jobs", **env: str) -> Worker:
         given = {"MANAGEMENT_PORT": str(free_port()), "TRIAL": trial, "DATABASE_URL": self.url, "LOG_LEVEL": "INFO"}
         # Two for each job that it runs at a time, or nobody says in time that it is alive.
         given["DATABASE_POOL_SIZE"] = "10"
@@ -49,7 +55,7 @@ class Trial:
     def standing(self) -> Worker:
         """The one that most tests share; some want none beside their own."""
         if self._standing is None:
-            self._standing = self.worker(JOBS_STALLED_AFTER="1")
+            self._standing = self.made(JOBS_STALLED_AFTER="1")
         return self._standing
 
     def alone(self) -> None:

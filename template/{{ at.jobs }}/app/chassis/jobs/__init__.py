@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from app.chassis.background import Loop
+from app.chassis import readiness
+from app.chassis.background import Check, Loop
 from app.chassis.jobs.declared import GiveUp, job
 from app.chassis.settings import BaseSettings
 
@@ -48,6 +49,18 @@ async def work(stop: asyncio.Event) -> None:
     from app.chassis.jobs import worker  # noqa: PLC0415 - the framework is there by now
 
     await worker.work(stop)
+
+
+def loop_checks() -> dict[str, Check]:
+    return {"worker": check_worker}
+
+
+def check_worker() -> None:
+    """Raises NotReady."""
+    from app.chassis.jobs import delivery  # noqa: PLC0415 - as above
+
+    if not delivery.connected():
+        raise readiness.NotReady("the worker has no connection to its queue")
 
 
 def routers() -> list[Any]:

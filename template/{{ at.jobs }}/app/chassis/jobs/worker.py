@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from app.chassis import jobs, readiness
+from app.chassis import jobs
 from app.chassis.jobs import delivery, rows, running, store
 from app.chassis.jobs.declared import Job, known
 from app.chassis.settings import load
@@ -25,17 +25,11 @@ async def work(stop: asyncio.Event) -> None:
     """Until the event is set; then it finishes what it has begun, and returns what takes longer than that."""
     # What cannot be a job ends the process here, not at its first run.
     known()
-    readiness.watch("worker", check_connected)
     upkeep = asyncio.create_task(keep_up(stop))
     try:
         await delivery.consume(stop)
     finally:
         upkeep.cancel()
-
-
-def check_connected() -> None:
-    if not delivery.connected():
-        raise readiness.NotReady("the worker has no connection to its queue")
 
 
 # -- what time brings --------------------------------------------------------------------------------------------------

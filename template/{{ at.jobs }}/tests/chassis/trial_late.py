@@ -1,0 +1,5 @@
+"""Jobs that take long to import."""
+
+import time
+
+time.sleep(2)
